@@ -1,0 +1,9 @@
+//! The outside world behind one thin facade: clock, random numbers, network, files and threads.
+//!
+//! Everything that decides in Milena takes time, chance and files from here and from nowhere else
+//! (`clippy.toml` forbids the direct calls), so that a broker can be run through power failures,
+//! full disks and clock jumps inside an ordinary test.
+
+pub mod disk;
+
+pub use disk::{Disk, DiskFile};

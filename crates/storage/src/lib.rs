@@ -1,0 +1,2 @@
+//! The log of one partition and the directory that holds many, in Kafka's own on-disk formats.
+#![forbid(unsafe_code)]
