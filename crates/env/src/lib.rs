@@ -4,6 +4,14 @@
 //! (`clippy.toml` forbids the direct calls), so that a broker can be run through power failures,
 //! full disks and clock jumps inside an ordinary test.
 
+pub mod clock;
+mod collections;
 pub mod disk;
+pub mod random;
+pub mod spawn;
 
-pub use disk::{Disk, DiskFile};
+pub use clock::{Clock, ManualClock, RealClock};
+pub use collections::{HashMap, HashSet};
+pub use disk::{Disk, DiskFile, RealDisk};
+pub use random::Random;
+pub use spawn::spawn_thread;

@@ -8,6 +8,9 @@
 //! - a created, renamed or removed name is durable once [`Disk::sync_dir`] of its folder returned;
 //! - a rename replaces its target atomically.
 
+mod real;
+mod syscall;
+
 use std::{
     fmt::Debug,
     io::{self, IoSlice},
@@ -16,6 +19,8 @@ use std::{
     sync::Arc,
     time::SystemTime,
 };
+
+pub use real::RealDisk;
 
 /// How a file is to be opened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

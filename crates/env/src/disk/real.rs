@@ -1,0 +1,230 @@
+//! The machine's file system. Owns nothing but open descriptors; every call is one system call or
+//! a short loop of it, and no error is hidden, least of all that of a sync.
+
+use std::{
+    fs,
+    io::{self, IoSlice, IoSliceMut},
+    os::fd::{AsFd, BorrowedFd, OwnedFd},
+    path::Path,
+    sync::Arc,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+use rustix::{
+    fs::{Mode, OFlags, Timespec, Timestamps, UTIME_OMIT},
+    io::{Errno, ReadWriteFlags, retry_on_intr},
+};
+
+use super::{Disk, DiskFile, Entry, Lock, Metadata, Open, Space, syscall};
+
+/// What one `pwritev` takes at most (IOV_MAX).
+const SLICES_MAX: usize = 1024;
+
+/// The machine's file system.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct RealDisk;
+
+#[derive(Debug)]
+struct RealFile(OwnedFd);
+
+/// The descriptor is the lock: the kernel releases it when the descriptor closes.
+#[derive(Debug)]
+struct RealLock {
+    _held: OwnedFd,
+}
+
+impl Lock for RealLock {}
+
+fn open(path: &Path, flags: OFlags) -> io::Result<OwnedFd> {
+    let mode = Mode::from_raw_mode(0o644);
+    Ok(retry_on_intr(|| {
+        rustix::fs::open(path, flags | OFlags::CLOEXEC, mode)
+    })?)
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "this is the one place that touches real files"
+)]
+impl Disk for RealDisk {
+    fn open(&self, path: &Path, how: Open) -> io::Result<Arc<dyn DiskFile>> {
+        let flags = match how {
+            Open::Read => OFlags::RDONLY,
+            Open::ReadWrite => OFlags::RDWR,
+            Open::Create => OFlags::RDWR | OFlags::CREATE,
+            Open::CreateNew => OFlags::RDWR | OFlags::CREATE | OFlags::EXCL,
+        };
+        Ok(Arc::new(RealFile(open(path, flags)?)))
+    }
+
+    fn lock(&self, path: &Path) -> io::Result<Box<dyn Lock>> {
+        let file = open(path, OFlags::RDWR | OFlags::CREATE)?;
+        syscall::lock_exclusively(file.as_fd()).map_err(|error| {
+            match Errno::from_io_error(&error) {
+                // POSIX lets a held lock be either of the two.
+                Some(Errno::ACCESS | Errno::AGAIN) => io::ErrorKind::WouldBlock.into(),
+                _ => error,
+            }
+        })?;
+        Ok(Box::new(RealLock { _held: file }))
+    }
+
+    fn metadata(&self, path: &Path) -> io::Result<Metadata> {
+        let found = fs::metadata(path)?;
+        Ok(Metadata {
+            len: found.len(),
+            is_dir: found.is_dir(),
+            modified: found.modified()?,
+        })
+    }
+
+    fn list(&self, dir: &Path) -> io::Result<Vec<Entry>> {
+        let mut entries = Vec::new();
+        for entry in fs::read_dir(dir)? {
+            let entry = entry?;
+            let kind = entry.file_type()?;
+            let is_dir = kind.is_dir() || (kind.is_symlink() && entry.path().is_dir());
+            entries.push(Entry {
+                name: entry.file_name().to_string_lossy().into_owned(),
+                is_dir,
+            });
+        }
+        entries.sort_unstable_by(|one, other| one.name.cmp(&other.name));
+        Ok(entries)
+    }
+
+    fn create_dir_all(&self, dir: &Path) -> io::Result<()> {
+        fs::create_dir_all(dir)
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        fs::rename(from, to)
+    }
+
+    fn remove_file(&self, path: &Path) -> io::Result<()> {
+        fs::remove_file(path)
+    }
+
+    fn remove_dir_all(&self, dir: &Path) -> io::Result<()> {
+        fs::remove_dir_all(dir)
+    }
+
+    fn sync_dir(&self, dir: &Path) -> io::Result<()> {
+        Ok(rustix::fs::fsync(open(
+            dir,
+            OFlags::RDONLY | OFlags::DIRECTORY,
+        )?)?)
+    }
+
+    fn sync_file_system(&self, path: &Path) -> io::Result<()> {
+        Ok(rustix::fs::syncfs(open(path, OFlags::RDONLY)?)?)
+    }
+
+    fn space(&self, path: &Path) -> io::Result<Space> {
+        let found = rustix::fs::statvfs(path)?;
+        let bytes = |blocks: u64| blocks.saturating_mul(found.f_frsize);
+        Ok(Space {
+            total: bytes(found.f_blocks),
+            free: bytes(found.f_bavail),
+        })
+    }
+}
+
+impl RealFile {
+    /// Whether one byte comes from the page cache.
+    fn is_byte_cached(&self, position: u64) -> bool {
+        let mut byte = [0];
+        let mut into = [IoSliceMut::new(&mut byte)];
+        let read = rustix::io::preadv2(&self.0, &mut into, position, ReadWriteFlags::NOWAIT);
+        // Anything else (a file system that cannot tell, say) is for the read itself to report.
+        read != Err(Errno::AGAIN)
+    }
+}
+
+impl DiskFile for RealFile {
+    fn read_at(&self, buffer: &mut [u8], position: u64) -> io::Result<usize> {
+        Ok(retry_on_intr(|| {
+            rustix::io::pread(&self.0, &mut *buffer, position)
+        })?)
+    }
+
+    fn write_all_at(&self, slices: &[IoSlice<'_>], mut position: u64) -> io::Result<()> {
+        let mut rest = slices;
+        // How much of the first slice of `rest` is already written.
+        let mut begun = 0;
+        while let Some(first) = rest.first() {
+            let written = if begun > 0 {
+                let remaining = first.get(begun..).unwrap_or_default();
+                retry_on_intr(|| rustix::io::pwrite(&self.0, remaining, position))?
+            } else {
+                let chunk = rest.get(..SLICES_MAX).unwrap_or(rest);
+                retry_on_intr(|| rustix::io::pwritev(&self.0, chunk, position))?
+            };
+            position += written as u64;
+            begun += written;
+            let mut advanced = false;
+            while let Some((first, others)) = rest.split_first()
+                && begun >= first.len()
+            {
+                begun -= first.len();
+                rest = others;
+                advanced = true;
+            }
+            if written == 0 && !advanced {
+                return Err(io::ErrorKind::WriteZero.into());
+            }
+        }
+        Ok(())
+    }
+
+    fn size(&self) -> io::Result<u64> {
+        let found = rustix::fs::fstat(&self.0)?;
+        u64::try_from(found.st_size).map_err(|_| io::ErrorKind::InvalidData.into())
+    }
+
+    fn set_len(&self, len: u64) -> io::Result<()> {
+        Ok(retry_on_intr(|| rustix::fs::ftruncate(&self.0, len))?)
+    }
+
+    fn sync_data(&self) -> io::Result<()> {
+        Ok(rustix::fs::fdatasync(&self.0)?)
+    }
+
+    fn start_write_back(&self, position: u64, len: u64) -> io::Result<()> {
+        // To the kernel no length means "to the end of the file".
+        if len == 0 {
+            Ok(())
+        } else {
+            syscall::start_write_back(self.0.as_fd(), position, len)
+        }
+    }
+
+    fn is_cached(&self, position: u64, len: u64) -> bool {
+        // Both ends tell for the range: pages are brought in and dropped in long runs.
+        let last = position.saturating_add(len.saturating_sub(1));
+        self.is_byte_cached(position) && (len <= 1 || self.is_byte_cached(last))
+    }
+
+    fn set_modified(&self, time: SystemTime) -> io::Result<()> {
+        let since = time.duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
+        let last_modification = Timespec {
+            tv_sec: i64::try_from(since.as_secs()).map_err(|_| io::ErrorKind::InvalidInput)?,
+            tv_nsec: i64::from(since.subsec_nanos()),
+        };
+        let last_access = Timespec {
+            tv_sec: 0,
+            tv_nsec: UTIME_OMIT,
+        };
+        Ok(rustix::fs::futimens(
+            &self.0,
+            &Timestamps {
+                last_access,
+                last_modification,
+            },
+        )?)
+    }
+
+    fn fd(&self) -> Option<BorrowedFd<'_>> {
+        Some(self.0.as_fd())
+    }
+}
