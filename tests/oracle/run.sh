@@ -8,13 +8,16 @@ fresh=$(mktemp -d)
 trap 'rm -rf "$fresh"' EXIT
 
 "$here/oracle" messages "$fresh/messages.jsonl.zst"
+"$here/oracle" batches "$fresh/batches.jsonl.zst"
 status=0
 for file in "$fresh"/*; do
     name=$(basename "$file")
     if [ "${1:-}" = --write ]; then
         cp "$file" "$fixtures/$name"
-    elif ! cmp "$file" "$fixtures/$name"; then
-        status=1
+    elif [ "$name" = batches.jsonl.zst ]; then
+        "$here/oracle" compare-batches "$file" "$fixtures/$name" || status=1
+    else
+        cmp "$file" "$fixtures/$name" || status=1
     fi
 done
 exit $status
