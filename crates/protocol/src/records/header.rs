@@ -237,10 +237,17 @@ pub fn stamp_append_time(batch: &mut [u8], now_ms: i64) {
     refresh_crc(batch);
 }
 
-/// Counts the checksum of a whole batch again after its covered part changed.
-pub fn refresh_crc(batch: &mut [u8]) {
+/// Makes a batch say its largest timestamp and counts its checksum again.
+pub fn correct_max_timestamp(batch: &mut [u8], max_timestamp: i64) {
+    put(batch, MAX_TIMESTAMP_AT, max_timestamp.to_be_bytes());
+    refresh_crc(batch);
+}
+
+/// Counts the checksum of a whole batch again after its covered part changed, and gives it.
+pub fn refresh_crc(batch: &mut [u8]) -> u32 {
     let crc = checksum(batch);
     put(batch, CRC_AT, crc.to_be_bytes());
+    crc
 }
 
 /// The CRC-32C that the whole batch in `batch` ought to carry.

@@ -1,8 +1,30 @@
 //! Record batches (format v2): read, validated and patched where they lie.
+//!
+//! The way of a produced batch: [`validate`] judges it, [`Validated::place`] gives it its offsets.
+//! The way of a stored one: [`Batches`] finds it, [`Batch::records`] reads it.
 
+mod batch;
+mod builder;
+mod compression;
+mod control;
+mod error;
 mod header;
+mod recompress;
+mod record;
+mod validate;
+mod varint;
+mod walk;
 
+pub use batch::{Batch, BatchError, Batches, Records};
+pub use builder::{BatchBuilder, BuildError};
+pub use compression::{Budget, Codec, CodecError, Level, Scratch, compress};
+pub use control::{ControlType, EndTransactionMarker};
+pub use error::{REJECTED_RECORDS_MAX, RecordError, RejectedRecord, RejectedRecords, Rejection};
 pub use header::{
-    Attributes, BatchHeader, HEADER_LEN, HeaderError, LOG_OVERHEAD, assign, checksum, refresh_crc,
-    stamp_append_time,
+    Attributes, BatchHeader, HEADER_LEN, HeaderError, LOG_OVERHEAD, assign, checksum,
+    correct_max_timestamp, refresh_crc, stamp_append_time,
 };
+pub use recompress::recompress;
+pub use record::{Header, Headers, Record};
+pub use validate::{NO_TIMESTAMP, Origin, Rules, TimestampRule, Validated, validate};
+pub use walk::{FramingError, WalkError};

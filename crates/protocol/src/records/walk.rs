@@ -1,0 +1,279 @@
+//! The one parser of a record's framing, over bytes in memory or bytes as a codec yields them.
+//!
+//! It reads the small numbers, steps over keys, values and headers without touching them, and
+//! insists that a record ends where its length says. It decides nothing about a record's worth.
+
+use super::compression::{CodecError, Payload};
+use super::varint;
+
+/// What is wrong with the framing of records.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum FramingError {
+    #[error("the records end in the middle of a record")]
+    Truncated,
+    #[error("a number is cut off or too long")]
+    Varint,
+    #[error("a length of {0} is negative")]
+    NegativeLength(i32),
+    #[error("the record says {declared} bytes but its fields end elsewhere")]
+    Length { declared: i32 },
+    #[error("{0} headers cannot be in this record")]
+    HeaderCount(i32),
+}
+
+/// Why a walk over records stopped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum WalkError {
+    #[error(transparent)]
+    Framing(#[from] FramingError),
+    #[error(transparent)]
+    Codec(#[from] CodecError),
+}
+
+/// Where a field lies, counted from the first byte of the source.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Span {
+    pub(super) start: usize,
+    pub(super) end: usize,
+}
+
+/// The numbers of one record and the places of its bytes.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Walked {
+    pub(super) timestamp_delta: i64,
+    pub(super) offset_delta: i32,
+    pub(super) key: Option<Span>,
+    pub(super) value: Option<Span>,
+    pub(super) header_count: i32,
+    /// The first header, behind the count.
+    pub(super) headers_start: usize,
+    pub(super) end: usize,
+}
+
+/// Bytes of records, read once from front to back.
+pub(super) trait Source {
+    fn byte(&mut self) -> Result<u8, WalkError>;
+    fn varint(&mut self) -> Result<i32, WalkError>;
+    fn varlong(&mut self) -> Result<i64, WalkError>;
+    fn skip(&mut self, len: usize) -> Result<(), WalkError>;
+    fn position(&self) -> usize;
+    fn is_at_end(&mut self) -> Result<bool, WalkError>;
+}
+
+/// Walks one record.
+#[inline(always)]
+pub(super) fn walk_record<S: Source>(source: &mut S) -> Result<Walked, WalkError> {
+    let declared = source.varint()?;
+    let len = usize::try_from(declared).map_err(|_| FramingError::NegativeLength(declared))?;
+    let end = source.position() + len;
+    // The attributes of a record are unused.
+    source.byte()?;
+    let timestamp_delta = source.varlong()?;
+    let offset_delta = source.varint()?;
+    let key = nullable(source)?;
+    let value = nullable(source)?;
+    let header_count = source.varint()?;
+    let headers_start = source.position();
+    if header_count != 0 {
+        walk_headers(source, header_count, end)?;
+    }
+    if source.position() != end {
+        return Err(FramingError::Length { declared }.into());
+    }
+    Ok(Walked {
+        timestamp_delta,
+        offset_delta,
+        key,
+        value,
+        header_count,
+        headers_start,
+        end,
+    })
+}
+
+fn walk_headers<S: Source>(source: &mut S, count: i32, end: usize) -> Result<(), WalkError> {
+    // The smallest header is two bytes: an empty key and a null value.
+    let possible = end.saturating_sub(source.position()) / 2;
+    if usize::try_from(count).map_or(true, |count| count > possible) {
+        return Err(FramingError::HeaderCount(count).into());
+    }
+    for _ in 0..count {
+        if nullable(source)?.is_none() {
+            return Err(FramingError::NegativeLength(-1).into());
+        }
+        nullable(source)?;
+    }
+    Ok(())
+}
+
+/// Steps over a key or value; -1 stands for null.
+#[inline(always)]
+pub(super) fn nullable<S: Source>(source: &mut S) -> Result<Option<Span>, WalkError> {
+    let len = source.varint()?;
+    if len < 0 {
+        return if len == -1 {
+            Ok(None)
+        } else {
+            Err(FramingError::NegativeLength(len).into())
+        };
+    }
+    let start = source.position();
+    source.skip(len as usize)?;
+    Ok(Some(Span {
+        start,
+        end: start + len as usize,
+    }))
+}
+
+/// Records that lie in memory.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct InMemory<'a> {
+    bytes: &'a [u8],
+    at: usize,
+}
+
+impl<'a> InMemory<'a> {
+    pub(super) const fn new(bytes: &'a [u8], at: usize) -> Self {
+        Self { bytes, at }
+    }
+}
+
+impl Source for InMemory<'_> {
+    #[inline(always)]
+    fn byte(&mut self) -> Result<u8, WalkError> {
+        let byte = *self.bytes.get(self.at).ok_or(FramingError::Truncated)?;
+        self.at += 1;
+        Ok(byte)
+    }
+    #[inline(always)]
+    fn varint(&mut self) -> Result<i32, WalkError> {
+        let (value, at) = varint::read_i32(self.bytes, self.at).ok_or(FramingError::Varint)?;
+        self.at = at;
+        Ok(value)
+    }
+    #[inline(always)]
+    fn varlong(&mut self) -> Result<i64, WalkError> {
+        let (value, at) = varint::read_i64(self.bytes, self.at).ok_or(FramingError::Varint)?;
+        self.at = at;
+        Ok(value)
+    }
+    #[inline(always)]
+    fn skip(&mut self, len: usize) -> Result<(), WalkError> {
+        if len > self.bytes.len() - self.at {
+            return Err(FramingError::Truncated.into());
+        }
+        self.at += len;
+        Ok(())
+    }
+    #[inline(always)]
+    fn position(&self) -> usize {
+        self.at
+    }
+    fn is_at_end(&mut self) -> Result<bool, WalkError> {
+        Ok(self.at >= self.bytes.len())
+    }
+}
+
+/// Records that a codec yields chunk by chunk; a chunk is forgotten when the next one comes.
+#[derive(Debug)]
+pub(super) struct Streamed<'s> {
+    payload: Payload<'s>,
+    /// Where the next byte lies in the chunk, and how many bytes came in chunks before it.
+    at: usize,
+    passed: usize,
+}
+
+impl<'s> Streamed<'s> {
+    pub(super) const fn new(payload: Payload<'s>) -> Self {
+        Self {
+            payload,
+            at: 0,
+            passed: 0,
+        }
+    }
+
+    /// Brings the next chunk; false at the end.
+    fn refill(&mut self) -> Result<bool, WalkError> {
+        self.passed += self.payload.chunk().len();
+        self.at = 0;
+        Ok(self.payload.advance()?)
+    }
+
+    /// A number that may lie across two chunks.
+    #[cold]
+    fn split_number(&mut self) -> Result<([u8; varint::VARLONG_LEN_MAX], usize), WalkError> {
+        let mut bytes = [0; varint::VARLONG_LEN_MAX];
+        for (index, slot) in bytes.iter_mut().enumerate() {
+            *slot = self.byte()?;
+            if *slot < 0x80 {
+                return Ok((bytes, index + 1));
+            }
+        }
+        Err(FramingError::Varint.into())
+    }
+}
+
+impl Source for Streamed<'_> {
+    #[inline]
+    fn byte(&mut self) -> Result<u8, WalkError> {
+        loop {
+            if let Some(byte) = self.payload.chunk().get(self.at) {
+                self.at += 1;
+                return Ok(*byte);
+            }
+            if !self.refill()? {
+                return Err(FramingError::Truncated.into());
+            }
+        }
+    }
+    #[inline]
+    fn varint(&mut self) -> Result<i32, WalkError> {
+        if let Some((value, at)) = varint::read_i32(self.payload.chunk(), self.at) {
+            self.at = at;
+            return Ok(value);
+        }
+        let (bytes, len) = self.split_number()?;
+        let number = bytes
+            .get(..len)
+            .and_then(|number| varint::read_i32(number, 0));
+        Ok(number.ok_or(FramingError::Varint)?.0)
+    }
+    #[inline]
+    fn varlong(&mut self) -> Result<i64, WalkError> {
+        if let Some((value, at)) = varint::read_i64(self.payload.chunk(), self.at) {
+            self.at = at;
+            return Ok(value);
+        }
+        let (bytes, len) = self.split_number()?;
+        let number = bytes
+            .get(..len)
+            .and_then(|number| varint::read_i64(number, 0));
+        Ok(number.ok_or(FramingError::Varint)?.0)
+    }
+    #[inline]
+    fn skip(&mut self, mut len: usize) -> Result<(), WalkError> {
+        loop {
+            let here = self.payload.chunk().len() - self.at;
+            if len <= here {
+                self.at += len;
+                return Ok(());
+            }
+            len -= here;
+            if !self.refill()? {
+                return Err(FramingError::Truncated.into());
+            }
+        }
+    }
+    #[inline]
+    fn position(&self) -> usize {
+        self.passed + self.at
+    }
+    fn is_at_end(&mut self) -> Result<bool, WalkError> {
+        while self.at >= self.payload.chunk().len() {
+            if !self.refill()? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+}
