@@ -12,6 +12,6 @@ pub mod spawn;
 
 pub use clock::{Clock, ManualClock, RealClock};
 pub use collections::{HashMap, HashSet};
-pub use disk::{Disk, DiskFile, RealDisk};
+pub use disk::{Disk, DiskFile, RealDisk, SimulatedDisk};
 pub use random::Random;
 pub use spawn::spawn_thread;

@@ -1,6 +1,6 @@
 //! Files as a value: `Arc<dyn Disk>`.
 //!
-//! [`RealDisk`] is the machine's file system. The simulated one keeps, loses or tears whatever was
+//! [`RealDisk`] is the machine's file system. [`SimulatedDisk`] keeps, loses or tears whatever was
 //! not synced. Both obey the same contract, which is POSIX's and no kinder:
 //!
 //! - bytes written are durable once [`DiskFile::sync_data`] (or [`Disk::sync_file_system`])
@@ -9,7 +9,10 @@
 //! - a rename replaces its target atomically.
 
 mod real;
+pub mod simulated;
 mod syscall;
+#[cfg(test)]
+mod test;
 
 use std::{
     fmt::Debug,
@@ -21,6 +24,7 @@ use std::{
 };
 
 pub use real::RealDisk;
+pub use simulated::SimulatedDisk;
 
 /// How a file is to be opened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
