@@ -17,6 +17,8 @@ mod faults;
 mod file;
 mod folder;
 mod script;
+#[cfg(test)]
+mod test;
 
 use std::{
     collections::BTreeSet,
