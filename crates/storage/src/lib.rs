@@ -4,3 +4,4 @@
 pub mod epochs;
 pub mod index;
 pub mod names;
+pub mod producers;

@@ -1,0 +1,593 @@
+use milena_protocol::{LeaderEpoch, records::Attributes};
+use proptest::prelude::*;
+
+use super::*;
+
+/// One batch of `records` records at `base_offset`.
+fn batch(id: i64, epoch: i16, sequence: i32, base_offset: i64, records: i32) -> BatchHeader {
+    BatchHeader {
+        base_offset: Offset(base_offset),
+        length: 100,
+        leader_epoch: LeaderEpoch(0),
+        crc: 0,
+        attributes: Attributes(0),
+        last_offset_delta: records - 1,
+        base_timestamp: 1_000 + base_offset,
+        max_timestamp: 1_000 + base_offset,
+        producer_id: ProducerId(id),
+        producer_epoch: ProducerEpoch(epoch),
+        base_sequence: sequence,
+        record_count: records,
+    }
+}
+
+fn transactional(header: BatchHeader) -> BatchHeader {
+    BatchHeader {
+        attributes: header.attributes.with_transactional(true),
+        ..header
+    }
+}
+
+fn marker(id: i64, epoch: i16, offset: i64, is_abort: bool) -> Marker {
+    Marker {
+        producer_id: ProducerId(id),
+        producer_epoch: ProducerEpoch(epoch),
+        coordinator_epoch: 3,
+        is_abort,
+        offset: Offset(offset),
+        timestamp: 1_000 + offset,
+    }
+}
+
+fn states(batches: &[BatchHeader]) -> ProducerStates {
+    let mut states = ProducerStates::new(Offset::ZERO);
+    for header in batches {
+        assert_eq!(states.check(header, Origin::Client), Ok(Admission::New));
+        states.update(header);
+    }
+    states
+}
+
+fn expects(states: &ProducerStates, header: &BatchHeader) -> i32 {
+    match states.check(header, Origin::Client) {
+        Err(SequenceError::OutOfOrderSequence { expected, .. }) => expected,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn the_last_five_batches_are_answered_not_appended() {
+    let batches: Vec<_> = (0..6)
+        .map(|n| batch(7, 0, 10 * n, 100 + i64::from(10 * n), 10))
+        .collect();
+    let states = states(&batches);
+    for header in &batches[1..] {
+        let unassigned = BatchHeader {
+            base_offset: Offset(0),
+            ..*header
+        };
+        let duplicate = Admission::Duplicate {
+            base_offset: header.base_offset,
+            last_offset: header.last_offset(),
+            timestamp: header.max_timestamp,
+        };
+        assert_eq!(states.check(&unassigned, Origin::Client), Ok(duplicate));
+    }
+    assert_eq!(expects(&states, &batches[0]), 60, "the sixth is forgotten");
+    let half = BatchHeader {
+        last_offset_delta: 4,
+        ..batches[2]
+    };
+    assert_eq!(
+        expects(&states, &half),
+        60,
+        "a part of a batch is no retry of it"
+    );
+    assert_eq!(expects(&states, &batch(7, 0, 61, 0, 1)), 60, "a gap");
+}
+
+#[test]
+fn sequences_wrap_to_zero() {
+    let last = batch(7, 0, i32::MAX - 1, 0, 4);
+    let states = states(&[last]);
+    assert_eq!(
+        states
+            .get(ProducerId(7))
+            .unwrap()
+            .last_batch()
+            .unwrap()
+            .last_sequence,
+        1
+    );
+    assert!(matches!(
+        states.check(&last, Origin::Client),
+        Ok(Admission::Duplicate { .. })
+    ));
+    assert_eq!(
+        states.check(&batch(7, 0, 2, 4, 1), Origin::Client),
+        Ok(Admission::New)
+    );
+    let mut states = self::states(&[batch(7, 0, i32::MAX, 0, 1)]);
+    assert_eq!(
+        states.check(&batch(7, 0, 0, 1, 1), Origin::Client),
+        Ok(Admission::New)
+    );
+    states.update(&batch(7, 0, 0, 1, 1));
+    assert_eq!(expects(&states, &batch(7, 0, 5, 2, 1)), 1);
+}
+
+#[test]
+fn a_new_epoch_begins_at_zero_and_fences_the_old_one() {
+    let mut states = states(&[batch(7, 4, 900, 0, 1)]);
+    assert_eq!(expects(&states, &batch(7, 5, 901, 1, 1)), 0);
+    states.update(&batch(7, 5, 0, 1, 1));
+    for origin in [Origin::Client, Origin::Coordinator] {
+        let error = states.check(&batch(7, 4, 901, 2, 1), origin).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "producer 7 has epoch 4, but epoch 5 has written already"
+        );
+    }
+    let replicated = states.check(&batch(7, 4, 901, 2, 1), Origin::Replication);
+    assert_eq!(replicated, Ok(Admission::New), "the leader decided");
+}
+
+#[test]
+fn coordinators_count_no_sequences() {
+    let offsets = |at| transactional(batch(7, 0, -1, at, 1));
+    let mut states = ProducerStates::new(Offset::ZERO);
+    for at in 0..3 {
+        assert_eq!(
+            states.check(&offsets(at), Origin::Coordinator),
+            Ok(Admission::New)
+        );
+        states.update(&offsets(at));
+    }
+    assert_eq!(states.first_unstable_offset(), Some(Offset(0)));
+}
+
+#[test]
+fn a_transaction_is_unstable_until_its_marker_is_replicated() {
+    let mut states = states(&[
+        transactional(batch(7, 0, 0, 0, 5)),
+        transactional(batch(8, 0, 0, 5, 5)),
+        transactional(batch(7, 0, 5, 10, 5)),
+    ]);
+    let outside = batch(7, 0, 10, 15, 1);
+    let error = states.check(&outside, Origin::Client).unwrap_err();
+    let first_offset = Offset(0);
+    let expected = SequenceError::InvalidTransactionState {
+        producer_id: ProducerId(7),
+        first_offset,
+    };
+    assert_eq!(error, expected);
+
+    let ended = states.end_transaction(&marker(7, 0, 15, true)).unwrap();
+    let expected = CompletedTransaction {
+        producer_id: ProducerId(7),
+        first_offset,
+        last_offset: Offset(15),
+        last_stable_offset: Offset(5),
+        is_abort: true,
+    };
+    assert_eq!(ended, expected);
+    assert_eq!(states.first_unstable_offset(), Some(Offset(0)));
+    states.raise_high_watermark(Offset(15));
+    assert_eq!(states.first_unstable_offset(), Some(Offset(0)));
+    states.raise_high_watermark(Offset(16));
+    assert_eq!(states.first_unstable_offset(), Some(Offset(5)));
+    let ended = states.end_transaction(&marker(8, 0, 16, false)).unwrap();
+    assert_eq!(
+        (ended.last_stable_offset, ended.is_abort),
+        (Offset(17), false)
+    );
+    assert_eq!(
+        states.end_transaction(&marker(8, 0, 17, false)),
+        None,
+        "nothing was open"
+    );
+    assert_eq!(states.end_offset(), Offset(18));
+    states.raise_log_start(Offset(30));
+    assert_eq!(
+        (states.first_unstable_offset(), states.end_offset()),
+        (None, Offset(30))
+    );
+    assert_eq!(
+        states.check(&outside, Origin::Client),
+        Ok(Admission::New),
+        "sequences go on"
+    );
+}
+
+#[test]
+fn late_markers_are_refused() {
+    let mut states = states(&[transactional(batch(7, 4, 0, 0, 1))]);
+    let check = |states: &ProducerStates, marker: &Marker, version| {
+        states.check_marker(marker, Origin::Coordinator, version)
+    };
+    let same_epoch = marker(7, 4, 0, true);
+    assert_eq!(check(&states, &same_epoch, 1), Ok(()));
+    let error = check(&states, &same_epoch, 2).unwrap_err();
+    assert!(
+        matches!(error, SequenceError::InvalidProducerEpoch { .. }),
+        "{error}"
+    );
+    assert_eq!(
+        states.check_marker(&same_epoch, Origin::Replication, 2),
+        Ok(())
+    );
+    assert_eq!(check(&states, &marker(7, 5, 0, true), 2), Ok(()));
+    states.end_transaction(&marker(7, 5, 1, true));
+    let zombie = Marker {
+        coordinator_epoch: 2,
+        ..marker(7, 6, 2, true)
+    };
+    let (producer_id, known, got) = (ProducerId(7), 3, 2);
+    let fenced = SequenceError::CoordinatorFenced {
+        producer_id,
+        known,
+        got,
+    };
+    assert_eq!(check(&states, &zombie, 2), Err(fenced));
+    assert_eq!(
+        expects(&states, &batch(7, 5, 1, 2, 1)),
+        0,
+        "the raised epoch begins at 0"
+    );
+    assert_eq!(
+        check(&states, &marker(99, 0, 2, true), 2),
+        Ok(()),
+        "a producer without records"
+    );
+}
+
+#[test]
+fn silent_producers_expire_unless_their_transaction_is_open() {
+    let mut states = states(&[batch(7, 0, 0, 0, 1), transactional(batch(8, 0, 0, 1, 1))]);
+    assert_eq!(states.expire(1_999, 1_000), 0);
+    assert_eq!(states.expire(5_000, 1_000), 1);
+    assert_eq!(
+        states.check(&batch(7, 0, 55, 2, 1), Origin::Client),
+        Ok(Admission::New)
+    );
+    states.end_transaction(&marker(8, 0, 2, false));
+    states.raise_high_watermark(Offset(3));
+    assert_eq!(states.expire(5_000, 1_000), 1);
+    assert!(states.table.is_none(), "and then they cost nothing");
+    assert_eq!(size_of::<ProducerStates>(), 16);
+}
+
+#[test]
+fn failed_appends_are_rolled_back() {
+    let before = [
+        batch(7, 0, 0, 0, 1),
+        transactional(batch(8, 2, 0, 1, 1)),
+        batch(7, 0, 1, 2, 1),
+    ];
+    let mut states = states(&before);
+    let plain = format!("{states:?}");
+    states.update(&batch(7, 0, 2, 3, 1));
+    states.update(&transactional(batch(9, 0, 0, 4, 1)));
+    states.update(&transactional(batch(8, 2, 1, 5, 1)));
+    assert_eq!(states.truncate_to(Offset(6)), Truncation::Exact);
+    assert_eq!(states.truncate_to(Offset(3)), Truncation::Exact);
+    assert_eq!(states.end_offset(), Offset(3));
+    let retry = states.check(&batch(7, 0, 2, 3, 1), Origin::Client);
+    assert_eq!(retry, Ok(Admission::New), "the sequence is free again");
+    assert!(states.get(ProducerId(9)).is_none());
+    assert_eq!(format!("{states:?}"), plain);
+
+    states.update(&batch(7, 1, 0, 3, 1));
+    assert_eq!(
+        states.truncate_to(Offset(3)),
+        Truncation::Reload,
+        "the old epoch is forgotten"
+    );
+    assert!(states.table.is_none());
+    let mut states = self::states(&before);
+    states.end_transaction(&marker(8, 2, 3, true));
+    assert_eq!(
+        states.truncate_to(Offset(3)),
+        Truncation::Reload,
+        "a marker cannot be undone"
+    );
+}
+
+#[test]
+fn snapshots_are_kafkas_byte_for_byte() {
+    let mut states = states(&[batch(7, 0, 0, 0, 5), transactional(batch(8, 2, 0, 5, 2))]);
+    let mut entries = vec![0, 0, 0, 2];
+    for (id, epoch, sequence, offset, delta, timestamp, open) in [
+        (7_i64, 0_i16, 4_i32, 4_i64, 4_i32, 1_000_i64, -1_i64),
+        (8, 2, 1, 6, 1, 1_005, 5),
+    ] {
+        entries.extend(id.to_be_bytes());
+        entries.extend(epoch.to_be_bytes());
+        entries.extend(sequence.to_be_bytes());
+        entries.extend(offset.to_be_bytes());
+        entries.extend(delta.to_be_bytes());
+        entries.extend(timestamp.to_be_bytes());
+        entries.extend((-1_i32).to_be_bytes());
+        entries.extend(open.to_be_bytes());
+    }
+    let mut expected = vec![0, 1];
+    expected.extend(crc32c::crc32c(&entries).to_be_bytes());
+    expected.extend(entries);
+    assert_eq!(states.to_snapshot(), expected);
+
+    let mut loaded = ProducerStates::from_snapshot(Offset(7), &expected).unwrap();
+    assert_eq!(
+        (loaded.end_offset(), loaded.first_unstable_offset()),
+        (Offset(7), Some(Offset(5)))
+    );
+    assert_eq!(loaded.to_snapshot(), expected);
+    assert_eq!(
+        loaded.truncate_to(Offset(6)),
+        Truncation::Reload,
+        "its history is not known"
+    );
+    states.truncate_to(Offset(0));
+    assert_eq!(states.to_snapshot()[6..], [0; 4]);
+    assert!(ProducerStates::from_snapshot(Offset(0), &states.to_snapshot()).is_ok());
+}
+
+#[test]
+fn fault_15_a_rotten_snapshot_is_recognised() {
+    let good = states(&[batch(7, 0, 0, 0, 5), batch(8, 2, 0, 5, 2)]).to_snapshot();
+    let load = |bytes: &[u8]| ProducerStates::from_snapshot(Offset(7), bytes).map(|_| ());
+    assert_eq!(load(&good), Ok(()));
+    for len in 0..good.len() {
+        assert!(load(&good[..len]).is_err(), "cut to {len}");
+    }
+    for bit in 0..good.len() * 8 {
+        let mut rotten = good.clone();
+        rotten[bit / 8] ^= 1 << (bit % 8);
+        assert!(load(&rotten).is_err(), "bit {bit}");
+    }
+    let sealed = |change: fn(&mut Vec<u8>)| {
+        let mut bytes = good.clone();
+        change(&mut bytes);
+        let crc = crc32c::crc32c(&bytes[6..]);
+        bytes[2..6].copy_from_slice(&crc.to_be_bytes());
+        load(&bytes).unwrap_err()
+    };
+    assert!(matches!(
+        sealed(|b| b[9] = 3),
+        SnapshotError::Length { count: 3, .. }
+    ));
+    assert!(matches!(
+        sealed(|b| b[6] = 0xff),
+        SnapshotError::Length { .. }
+    ));
+    assert!(matches!(
+        sealed(|b| b.push(0)),
+        SnapshotError::Length { .. }
+    ));
+    assert!(matches!(sealed(|b| b[63] = 7), SnapshotError::Twice { .. }));
+    assert!(matches!(sealed(|b| b[31] = 7), SnapshotError::Entry { .. }));
+    let error = ProducerStates::from_snapshot(Offset(6), &good).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "00000000000000000006.snapshot is corrupt: entry of producer 8 speaks of offsets beyond \
+         the snapshot"
+    );
+}
+
+/// What stands in a log, as the plainest list.
+#[derive(Clone, Copy, Debug)]
+enum Entry {
+    Batch(BatchHeader),
+    Marker(Marker),
+}
+
+impl Entry {
+    fn end(&self) -> Offset {
+        match self {
+            Self::Batch(header) => header.next_offset(),
+            Self::Marker(marker) => marker.offset.next(),
+        }
+    }
+
+    fn producer_id(&self) -> ProducerId {
+        match self {
+            Self::Batch(header) => header.producer_id,
+            Self::Marker(marker) => marker.producer_id,
+        }
+    }
+
+    fn epoch(&self) -> ProducerEpoch {
+        match self {
+            Self::Batch(header) => header.producer_epoch,
+            Self::Marker(marker) => marker.producer_epoch,
+        }
+    }
+}
+
+/// The batches of a producer since its epoch last changed, and its epoch.
+fn of_current_epoch(log: &[Entry], id: ProducerId) -> Option<(ProducerEpoch, Vec<BatchHeader>)> {
+    let own: Vec<_> = log
+        .iter()
+        .filter(|entry| entry.producer_id() == id)
+        .collect();
+    let epoch = own.last()?.epoch();
+    let since = own
+        .iter()
+        .rposition(|entry| entry.epoch() != epoch)
+        .map_or(0, |at| at + 1);
+    let batches = own[since..].iter().filter_map(|entry| match entry {
+        Entry::Batch(header) => Some(*header),
+        Entry::Marker(_) => None,
+    });
+    Some((epoch, batches.collect()))
+}
+
+/// First offset of the producer's open transaction.
+fn open_transaction(log: &[Entry], id: ProducerId) -> Option<Offset> {
+    let own = log.iter().filter(|entry| entry.producer_id() == id);
+    own.fold(None, |open, entry| match entry {
+        Entry::Marker(_) => None,
+        Entry::Batch(header) if header.attributes.is_transactional() => {
+            open.or(Some(header.base_offset))
+        }
+        Entry::Batch(_) => open,
+    })
+}
+
+fn expected_admission(log: &[Entry], header: &BatchHeader) -> Option<Admission> {
+    let Some((epoch, batches)) = of_current_epoch(log, header.producer_id) else {
+        return Some(Admission::New);
+    };
+    let recent = &batches[batches.len().saturating_sub(BATCHES_KEPT)..];
+    if header.producer_epoch < epoch {
+        return None;
+    }
+    let is_current = header.producer_epoch == epoch;
+    let same = |known: &&BatchHeader| {
+        known.base_sequence == header.base_sequence
+            && known.last_offset_delta == header.last_offset_delta
+    };
+    if let Some(known) = recent.iter().find(same).filter(|_| is_current) {
+        return Some(Admission::Duplicate {
+            base_offset: known.base_offset,
+            last_offset: known.last_offset(),
+            timestamp: known.max_timestamp,
+        });
+    }
+    let last = batches.last().filter(|_| is_current);
+    let next = last.map_or(0, |last| last.last_sequence().wrapping_add(1).max(0));
+    let is_open = open_transaction(log, header.producer_id).is_some();
+    let may = header.base_sequence == next && (!is_open || header.attributes.is_transactional());
+    may.then_some(Admission::New)
+}
+
+#[derive(Clone, Debug)]
+struct Step {
+    id: i64,
+    epoch_raise: i16,
+    sequence_skew: i32,
+    records: i32,
+    is_transactional: bool,
+    is_marker: bool,
+    cut: Option<usize>,
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let step = (
+        0..3_i64,
+        prop_oneof![8 => Just(0_i16), 1 => Just(1), 1 => Just(-1)],
+        prop_oneof![8 => Just(0_i32), 1 => -6..0_i32, 1 => Just(1)],
+        1..3_i32,
+        prop::bool::weighted(0.4),
+        prop::bool::weighted(0.2),
+        prop::option::weighted(0.1, 0..4_usize),
+    );
+    let step = step.prop_map(
+        |(id, epoch_raise, sequence_skew, records, is_transactional, is_marker, cut)| Step {
+            id,
+            epoch_raise,
+            sequence_skew,
+            records,
+            is_transactional,
+            is_marker,
+            cut,
+        },
+    );
+    prop::collection::vec(step, 1..60)
+}
+
+fn replay(log: &[Entry]) -> ProducerStates {
+    let mut states = ProducerStates::new(Offset::ZERO);
+    for entry in log {
+        match entry {
+            Entry::Batch(header) => states.update(header),
+            Entry::Marker(marker) => {
+                states.end_transaction(marker);
+            }
+        }
+    }
+    states
+}
+
+proptest! {
+    /// Producers that repeat, skip, raise epochs and end transactions, against a list of all that
+    /// was ever appended. Sequences start just below their wrap.
+    #[test]
+    fn decides_like_a_list_of_everything(steps in steps()) {
+        let mut states = ProducerStates::new(Offset::ZERO);
+        let mut log: Vec<Entry> = Vec::new();
+        for step in steps {
+            let id = ProducerId(step.id);
+            let end = log.last().map_or(Offset::ZERO, Entry::end);
+            let known = of_current_epoch(&log, id);
+            let epoch = known.as_ref().map_or(3, |known| known.0.0) + step.epoch_raise;
+            if step.is_marker {
+                let marker = marker(step.id, epoch, end.0, true);
+                let expected = known.as_ref().is_none_or(|known| epoch >= known.0.0);
+                let checked = states.check_marker(&marker, Origin::Coordinator, 1);
+                prop_assert_eq!(checked.is_ok(), expected);
+                if expected {
+                    let first = open_transaction(&log, id);
+                    log.push(Entry::Marker(marker));
+                    let ended = states.end_transaction(&marker);
+                    prop_assert_eq!(ended.map(|ended| ended.first_offset), first);
+                    let open = (0..3).filter_map(|id| open_transaction(&log, ProducerId(id))).min();
+                    let stable = open.unwrap_or(end.next());
+                    prop_assert!(ended.is_none_or(|ended| ended.last_stable_offset == stable));
+                }
+            } else {
+                let next = match known {
+                    None => i32::MAX - 4,
+                    Some((known, _)) if known.0 != epoch => 0,
+                    Some((_, batches)) => batches
+                        .last()
+                        .map_or(0, |last| last.last_sequence().wrapping_add(1).max(0)),
+                };
+                let sequence = next.saturating_add(step.sequence_skew).max(0);
+                let mut header = batch(step.id, epoch, sequence, end.0, step.records);
+                header.attributes = header.attributes.with_transactional(step.is_transactional);
+                let checked = states.check(&header, Origin::Client);
+                prop_assert_eq!(checked.ok(), expected_admission(&log, &header), "{:?}", header);
+                if checked == Ok(Admission::New) {
+                    states.update(&header);
+                    log.push(Entry::Batch(header));
+                }
+            }
+            if let Some(cut) = step.cut {
+                log.truncate(log.len().saturating_sub(cut));
+                let end = log.last().map_or(Offset::ZERO, Entry::end);
+                let truncation = states.truncate_to(end);
+                let replayed = replay(&log);
+                if truncation == Truncation::Exact {
+                    for (id, entry) in replayed.iter() {
+                        let kept = states.get(id).unwrap();
+                        prop_assert_eq!(kept.epoch, entry.epoch);
+                        prop_assert_eq!(kept.last_batch(), entry.last_batch());
+                        prop_assert_eq!(kept.open_transaction, entry.open_transaction);
+                        prop_assert_eq!(kept.coordinator_epoch, entry.coordinator_epoch);
+                    }
+                    prop_assert_eq!(states.iter().len(), replayed.iter().len());
+                    prop_assert_eq!(states.first_unstable_offset(), replayed.first_unstable_offset());
+                }
+                prop_assert_eq!(states.end_offset(), end);
+                // What was forgotten beside the last batch is not compared any further.
+                states = replayed;
+            }
+            let loaded = ProducerStates::from_snapshot(states.end_offset(), &states.to_snapshot());
+            let loaded = loaded.unwrap();
+            prop_assert_eq!(loaded.to_snapshot(), states.to_snapshot());
+            let open = (0..3).filter_map(|id| open_transaction(&log, ProducerId(id))).min();
+            prop_assert_eq!(loaded.first_unstable_offset(), open);
+        }
+    }
+
+    #[test]
+    fn no_snapshot_is_too_strange(mut bytes: Vec<u8>, end: i64) {
+        prop_assert!(ProducerStates::from_snapshot(Offset(end), &bytes).is_err());
+        if bytes.len() >= 6 {
+            bytes[..2].copy_from_slice(&[0, 1]);
+            let crc = crc32c::crc32c(&bytes[6..]);
+            bytes[2..6].copy_from_slice(&crc.to_be_bytes());
+            let _ = ProducerStates::from_snapshot(Offset(end), &bytes);
+        }
+    }
+}
