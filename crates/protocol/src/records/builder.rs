@@ -26,6 +26,8 @@ pub struct BatchBuilder {
     level: Level,
     records: Vec<u8>,
     has_base_timestamp: bool,
+    /// What an empty batch says, whose records were all compacted away.
+    max_timestamp_if_empty: i64,
 }
 
 impl BatchBuilder {
@@ -53,6 +55,7 @@ impl BatchBuilder {
             level,
             records: Vec::new(),
             has_base_timestamp: false,
+            max_timestamp_if_empty: NO_TIMESTAMP,
         }
     }
 
@@ -76,6 +79,7 @@ impl BatchBuilder {
             level: None,
             records: Vec::new(),
             has_base_timestamp,
+            max_timestamp_if_empty: old.max_timestamp,
         }
     }
 
@@ -221,7 +225,16 @@ impl BatchBuilder {
 
     /// Writes the batch behind what `out` holds.
     pub fn build(&self, out: &mut Vec<u8>) -> Result<BatchHeader, BuildError> {
-        write_batch(&self.header, self.codec, self.level, &self.records, out)
+        if self.header.record_count > 0 {
+            return write_batch(&self.header, self.codec, self.level, &self.records, out);
+        }
+        let empty = BatchHeader {
+            attributes: self.header.attributes.with_delete_horizon(false),
+            base_timestamp: NO_TIMESTAMP,
+            max_timestamp: self.max_timestamp_if_empty,
+            ..self.header
+        };
+        write_batch(&empty, Codec::None, None, &[], out)
     }
 }
 

@@ -9,6 +9,7 @@ mod compression;
 mod control;
 mod error;
 mod header;
+mod legacy;
 mod recompress;
 mod record;
 mod validate;
@@ -24,6 +25,7 @@ pub use header::{
     Attributes, BatchHeader, HEADER_LEN, HeaderError, LOG_OVERHEAD, assign, checksum,
     correct_max_timestamp, refresh_crc, stamp_append_time,
 };
+pub use legacy::{LegacyError, LegacyMessage, LegacyMessages, LegacyRecords};
 pub use recompress::recompress;
 pub use record::{Header, Headers, Record};
 pub use validate::{NO_TIMESTAMP, Origin, Rules, TimestampRule, Validated, validate};

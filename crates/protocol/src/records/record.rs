@@ -22,11 +22,18 @@ pub struct Header<'a> {
 }
 
 /// The headers of a record, in their order.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Headers<'a> {
     /// Was walked when the record was read, so that nothing can be wrong with it.
     bytes: &'a [u8],
     left: usize,
+}
+
+impl Headers<'_> {
+    pub(super) const NONE: Self = Self {
+        bytes: &[],
+        left: 0,
+    };
 }
 
 impl<'a> Iterator for Headers<'a> {
