@@ -67,6 +67,26 @@ impl Clock for RealClock {
     }
 }
 
+/// The clock of the simulated host that asks; outside a simulation it stands at zero.
+#[cfg(feature = "simulation")]
+#[derive(Clone, Copy, Debug, Default)]
+pub struct SimulatedClock;
+
+#[cfg(feature = "simulation")]
+impl Clock for SimulatedClock {
+    fn now_ms(&self) -> i64 {
+        let since_epoch = turmoil::since_epoch().unwrap_or_default();
+        i64::try_from(since_epoch.as_millis()).unwrap_or(i64::MAX)
+    }
+
+    fn monotonic(&self) -> Duration {
+        turmoil::sim_elapsed().unwrap_or_default()
+    }
+
+    /// Returns at once: all hosts share one thread, and who blocks it stops the time for all.
+    fn sleep(&self, _duration: Duration) {}
+}
+
 /// A clock that stands still until a test moves it. To sleep on it is to move it.
 #[derive(Debug)]
 pub struct ManualClock {

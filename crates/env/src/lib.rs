@@ -7,9 +7,15 @@
 pub mod clock;
 mod collections;
 pub mod disk;
+#[cfg(feature = "net")]
+pub mod net;
 pub mod random;
 pub mod spawn;
+#[cfg(feature = "net")]
+pub mod timer;
 
+#[cfg(feature = "simulation")]
+pub use clock::SimulatedClock;
 pub use clock::{Clock, ManualClock, RealClock};
 pub use collections::{HashMap, HashSet};
 pub use disk::{Disk, DiskFile, RealDisk, SimulatedDisk};
