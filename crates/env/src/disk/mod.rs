@@ -111,7 +111,7 @@ pub trait DiskFile: Debug + Send + Sync {
     fn fd(&self) -> Option<BorrowedFd<'_>>;
 }
 
-impl dyn DiskFile {
+impl dyn DiskFile + '_ {
     /// Fills `buffer` from `position` on; `UnexpectedEof` where the file ends before.
     pub fn read_exact_at(&self, mut buffer: &mut [u8], mut position: u64) -> io::Result<()> {
         while !buffer.is_empty() {
@@ -127,7 +127,7 @@ impl dyn DiskFile {
     }
 }
 
-impl dyn Disk {
+impl dyn Disk + '_ {
     /// The whole of a small file. Callers bound what they read by what they wrote.
     pub fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
         let file = self.open(path, Open::Read)?;
