@@ -254,7 +254,7 @@ fn fault_18_checkpoint_replace() {
             (kind.store)(&*disk, &path, 4).unwrap();
             assert_eq!(
                 (kind.load)(&*disk.crash(), &path).unwrap(),
-                9,
+                4,
                 "seed {seed}"
             );
         }
