@@ -141,6 +141,40 @@ impl RealFile {
     }
 }
 
+/// Calls `write` until all of `slices` is written, with as many of them as one call takes.
+fn write_fully(
+    slices: &[IoSlice<'_>],
+    mut position: u64,
+    mut write: impl FnMut(&[IoSlice<'_>], u64) -> io::Result<usize>,
+) -> io::Result<()> {
+    let mut rest = slices;
+    // How much of the first slice of `rest` is already written.
+    let mut begun = 0;
+    while let Some(first) = rest.first() {
+        let written = if begun > 0 {
+            write(
+                &[IoSlice::new(first.get(begun..).unwrap_or_default())],
+                position,
+            )?
+        } else {
+            write(rest.get(..SLICES_MAX).unwrap_or(rest), position)?
+        };
+        position += written as u64;
+        begun += written;
+        let remaining = rest.len();
+        while let Some((first, others)) = rest.split_first()
+            && begun >= first.len()
+        {
+            begun -= first.len();
+            rest = others;
+        }
+        if written == 0 && rest.len() == remaining {
+            return Err(io::ErrorKind::WriteZero.into());
+        }
+    }
+    Ok(())
+}
+
 impl DiskFile for RealFile {
     fn read_at(&self, buffer: &mut [u8], position: u64) -> io::Result<usize> {
         Ok(retry_on_intr(|| {
@@ -148,33 +182,12 @@ impl DiskFile for RealFile {
         })?)
     }
 
-    fn write_all_at(&self, slices: &[IoSlice<'_>], mut position: u64) -> io::Result<()> {
-        let mut rest = slices;
-        // How much of the first slice of `rest` is already written.
-        let mut begun = 0;
-        while let Some(first) = rest.first() {
-            let written = if begun > 0 {
-                let remaining = first.get(begun..).unwrap_or_default();
-                retry_on_intr(|| rustix::io::pwrite(&self.0, remaining, position))?
-            } else {
-                let chunk = rest.get(..SLICES_MAX).unwrap_or(rest);
-                retry_on_intr(|| rustix::io::pwritev(&self.0, chunk, position))?
-            };
-            position += written as u64;
-            begun += written;
-            let mut advanced = false;
-            while let Some((first, others)) = rest.split_first()
-                && begun >= first.len()
-            {
-                begun -= first.len();
-                rest = others;
-                advanced = true;
-            }
-            if written == 0 && !advanced {
-                return Err(io::ErrorKind::WriteZero.into());
-            }
-        }
-        Ok(())
+    fn write_all_at(&self, slices: &[IoSlice<'_>], position: u64) -> io::Result<()> {
+        write_fully(slices, position, |slices, position| {
+            Ok(retry_on_intr(|| {
+                rustix::io::pwritev(&self.0, slices, position)
+            })?)
+        })
     }
 
     fn size(&self) -> io::Result<u64> {
@@ -226,5 +239,65 @@ impl DiskFile for RealFile {
 
     fn fd(&self) -> Option<BorrowedFd<'_>> {
         Some(self.0.as_fd())
+    }
+}
+
+#[cfg(test)]
+mod test {
+    use rustix::fs::{Advice, FlockOperation, fadvise, fcntl_lock, fstatfs};
+
+    use super::*;
+
+    #[test]
+    fn a_write_cut_short_goes_on_where_it_stopped() {
+        let pieces: Vec<Vec<u8>> = (0..50_u8).map(|n| vec![n; usize::from(n) % 7]).collect();
+        let slices: Vec<IoSlice<'_>> = pieces.iter().map(|piece| IoSlice::new(piece)).collect();
+        for most in 1..20 {
+            let mut written: Vec<u8> = Vec::new();
+            write_fully(&slices, 100, |slices, position| {
+                assert_eq!(position, 100 + written.len() as u64);
+                let before = written.len();
+                written.extend(slices.iter().flat_map(|slice| slice.iter()).take(most));
+                Ok(written.len() - before)
+            })
+            .unwrap();
+            assert_eq!(written, pieces.concat(), "{most} at a time");
+        }
+        let stuck = write_fully(&[IoSlice::new(b"x")], 0, |_, _| Ok(0)).unwrap_err();
+        assert_eq!(stuck.kind(), io::ErrorKind::WriteZero);
+    }
+
+    #[test]
+    fn its_lock_keeps_out_those_who_lock_as_java_does() {
+        let path = std::env::temp_dir().join(format!("milena-{}.lock", std::process::id()));
+        let held = RealDisk.lock(&path).unwrap();
+        let other = open(&path, OFlags::RDWR).unwrap();
+        let refused = fcntl_lock(&other, FlockOperation::NonBlockingLockExclusive);
+        assert_eq!(refused, Err(Errno::AGAIN));
+        drop(held);
+        fcntl_lock(&other, FlockOperation::NonBlockingLockExclusive).unwrap();
+        let refused = RealDisk.lock(&path).unwrap_err();
+        assert_eq!(refused.kind(), io::ErrorKind::WouldBlock);
+        RealDisk.remove_file(&path).unwrap();
+    }
+
+    #[test]
+    fn what_fell_out_of_the_page_cache_is_not_cached() {
+        let path = std::env::temp_dir().join(format!("milena-{}.cold", std::process::id()));
+        let file = RealFile(open(&path, OFlags::RDWR | OFlags::CREATE).unwrap());
+        RealDisk.remove_file(&path).unwrap();
+        // A temporary file system has nothing but its pages.
+        const TMPFS: i64 = 0x0102_1994;
+        if fstatfs(&file.0).unwrap().f_type == TMPFS {
+            return;
+        }
+        file.write_all_at(&[IoSlice::new(&[1; 1 << 20])], 0)
+            .unwrap();
+        assert!(file.is_cached(0, 1 << 20));
+        file.sync_data().unwrap();
+        fadvise(&file.0, 0, None, Advice::DontNeed).unwrap();
+        assert!(!file.is_cached(0, 1 << 20));
+        file.read_at(&mut [0], 0).unwrap();
+        assert!(file.is_cached(0, 1));
     }
 }

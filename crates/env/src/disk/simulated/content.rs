@@ -3,7 +3,7 @@
 //! Pages are shared and sparse: a page of zeros costs a map entry, a hole costs nothing. What a
 //! crash leaves of the difference is decided in `crash.rs`.
 
-use std::{collections::BTreeMap, io::IoSlice, sync::Arc, time::SystemTime};
+use std::{collections::BTreeMap, fmt, io::IoSlice, sync::Arc, time::SystemTime};
 
 use crate::Random;
 
@@ -17,7 +17,6 @@ pub(super) type Page = Option<Arc<[u8; PAGE]>>;
 /// The pages of a file; one that is missing is a hole.
 pub(super) type Pages = BTreeMap<u64, Page>;
 
-#[derive(Debug)]
 pub(super) struct Content {
     /// What readers see.
     pub(super) pages: Pages,
@@ -34,6 +33,15 @@ pub(super) struct Content {
     pub(super) len_min: u64,
     /// The file's own chance, so that threads on other files do not change what happens here.
     pub(super) random: Random,
+}
+
+impl fmt::Debug for Content {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Content")
+            .field("len", &self.len)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Content {

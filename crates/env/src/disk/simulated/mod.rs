@@ -9,7 +9,8 @@
 //! good, with all its open files and locks, and answers with the view of the next process; threads
 //! that outlive their process in a test can therefore do no harm to the next.
 //!
-//! Not simulated: renames from one folder to another, hard links, `..`, and descriptors.
+//! Not simulated: renames from one folder to another, hard links, `..`, descriptors, and the loss of
+//! a time of change.
 
 mod content;
 mod crash;
@@ -22,6 +23,7 @@ mod test;
 
 use std::{
     collections::BTreeSet,
+    fmt,
     hash::{BuildHasher, Hash},
     io,
     path::{Path, PathBuf},
@@ -54,10 +56,16 @@ pub struct SimulatedDisk {
 }
 
 /// The machine: its state, and who waits for it to change.
-#[derive(Debug)]
 struct Machine {
     state: Mutex<State>,
     changed: Condvar,
+}
+
+impl fmt::Debug for Machine {
+    /// Not what it stores: that may be many megabytes.
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Machine").finish_non_exhaustive()
+    }
 }
 
 #[derive(Debug)]

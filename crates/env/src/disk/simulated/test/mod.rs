@@ -2,6 +2,7 @@
 
 mod crash;
 mod faults;
+mod model;
 
 use std::{io::IoSlice, path::Path, sync::Arc};
 
