@@ -84,6 +84,7 @@ impl<'s> Reader<'s> {
     ) -> Result<Option<&'s [u8]>, CodecError> {
         match self.framing {
             Framing::Done => Ok(None),
+            Framing::Raw if self.input.is_empty() => Err(corrupt("empty")),
             Framing::Raw => {
                 self.framing = Framing::Done;
                 Ok(Some(self.input))

@@ -1,8 +1,8 @@
 //! Zstandard, decoded through one context that a thread keeps.
 //!
 //! A frame may ask for a window of up to 128 MiB, since Java's levels 20 to 22 write such frames
-//! whatever they hold. The window is reserved but only touched as far as bytes really come out,
-//! so the budget bounds the memory; a context that grew is given back.
+//! whatever they hold. The window is reserved but only touched as far as bytes really come out:
+//! how far that may be is bounded, and a context that grew is given back.
 
 use zstd::zstd_safe::{
     CCtx, CParameter, DCtx, DParameter, InBuffer, OutBuffer, ResetDirective, compress_bound,
@@ -12,6 +12,11 @@ use super::{Codec, CodecError, KEPT_LEN_MAX, Level, WINDOW_LEN, room};
 
 /// As in Kafka's own decoder: 128 MiB.
 const WINDOW_LOG_MAX: u32 = 27;
+/// Frames with a larger window than this may not become longer than this: 32 MiB. It is what a
+/// frame can make a thread hold; a 1 MiB batch of level 22 would have to shrink 32-fold to need it.
+const WINDOW_FILLED_MAX: usize = 32 << 20;
+/// A context whose own window bounds it: 32 MiB and what zstd needs beside it.
+const CONTEXT_BOUNDED: usize = WINDOW_FILLED_MAX + (1 << 20);
 /// `ZSTD_error_frameParameter_windowTooLarge`, as a negated `size_t`.
 const WINDOW_TOO_LARGE: usize = 16_usize.wrapping_neg();
 /// Kafka's default level.
@@ -52,6 +57,7 @@ pub(super) struct Reader<'s> {
     input: InBuffer<'s>,
     decoder: &'s mut DCtx<'static>,
     in_frame: bool,
+    passed: usize,
 }
 
 impl std::fmt::Debug for Reader<'_> {
@@ -76,6 +82,7 @@ impl<'s> Reader<'s> {
             input: InBuffer::around(input),
             decoder,
             in_frame: true,
+            passed: 0,
         })
     }
 
@@ -103,6 +110,10 @@ impl<'s> Reader<'s> {
                 })?;
             self.in_frame = hint != 0;
             let filled = output.pos();
+            self.passed += filled;
+            if self.passed > WINDOW_FILLED_MAX && self.decoder.sizeof() > CONTEXT_BOUNDED {
+                return Err(over);
+            }
             if filled > 0 {
                 return Ok(filled);
             }
