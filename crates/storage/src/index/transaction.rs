@@ -234,6 +234,8 @@ mod tests {
         let index = index(&entries);
         let found = index.entries().overlapping(Offset(0), Offset(10));
         assert_eq!(found.transactions, entries[..1]);
+        let alone = self::index(&entries[..1]);
+        let found = alone.entries().overlapping(Offset(0), Offset(10));
         assert!(
             found.is_complete,
             "whatever aborts later began at 10 or above"

@@ -373,6 +373,22 @@ fn fault_15_a_rotten_snapshot_is_recognised() {
     );
 }
 
+#[test]
+fn what_a_snapshot_does_not_date_cannot_be_cut() {
+    let mut states = ProducerStates::new(Offset::ZERO);
+    states.end_transaction(&marker(7, 3, 9, true));
+    let snapshot = states.to_snapshot();
+    let mut loaded = ProducerStates::from_snapshot(Offset(10), &snapshot).unwrap();
+    loaded.update(&batch(8, 0, 0, 10, 1));
+    assert_eq!(loaded.truncate_to(Offset(10)), Truncation::Exact);
+    assert_eq!(loaded.to_snapshot(), snapshot);
+    assert_eq!(
+        loaded.truncate_to(Offset(5)),
+        Truncation::Reload,
+        "the marker may lie above 5"
+    );
+}
+
 /// What stands in a log, as the plainest list.
 #[derive(Clone, Copy, Debug)]
 enum Entry {
