@@ -1,3 +1,5 @@
+//! Texts as Kafka writes them, rotten ones, and power failures at every step of replacing one.
+
 use milena_env::{SimulatedDisk, disk::simulated::is_power_off};
 use milena_protocol::{LeaderEpoch, Offset, Uuid};
 use proptest::prelude::*;

@@ -13,7 +13,7 @@ mod entry;
 mod error;
 mod snapshot;
 #[cfg(test)]
-mod tests;
+mod test;
 
 use milena_protocol::{Offset, ProducerEpoch, ProducerId, records::BatchHeader};
 
