@@ -80,6 +80,7 @@ pub trait Disk: Debug + Send + Sync {
     /// What a folder holds, in the order of names.
     fn list(&self, dir: &Path) -> io::Result<Vec<Entry>>;
     fn create_dir_all(&self, dir: &Path) -> io::Result<()>;
+    /// Within one folder: nobody needs more, and the simulated disk refuses it.
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
     fn remove_file(&self, path: &Path) -> io::Result<()>;
     fn remove_dir_all(&self, dir: &Path) -> io::Result<()>;

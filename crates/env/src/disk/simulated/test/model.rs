@@ -126,7 +126,8 @@ fn each_sector_left_is_one_that_was_written_since_the_sync() {
         for _ in 0..random.below(12) {
             change(&file, &mut versions, &mut random);
         }
-        let left = read(&disk.crash(), "a.log");
+        let disk = disk.crash();
+        let mut left = read(&disk, "a.log");
         let lengths = versions.iter().map(Vec::len);
         let (shortest, longest) = (lengths.clone().min().unwrap(), lengths.max().unwrap());
         assert!((shortest..=longest).contains(&left.len()), "seed {seed}");
@@ -143,5 +144,12 @@ fn each_sector_left_is_one_that_was_written_since_the_sync() {
             };
             assert!(versions.iter().any(is_of), "seed {seed}, sector {index}");
         }
+        // What was beyond the end does not come back when the file grows.
+        let file = disk
+            .open(Path::new("/data/a.log"), Open::ReadWrite)
+            .unwrap();
+        file.set_len(40_000).unwrap();
+        left.resize(40_000, 0);
+        assert!(read(&disk, "a.log") == left, "seed {seed}");
     }
 }
