@@ -14,8 +14,21 @@ public final class Main {
             case "batches" -> Batches.write(Path.of(arguments[1]));
             case "verify-batches" -> BatchText.verify(Path.of(arguments[1]));
             case "compare-batches" -> BatchText.compare(Path.of(arguments[1]), Path.of(arguments[2]));
+            case "directory" -> Directory.write(arguments[1], Integer.parseInt(arguments[2]), Path.of(arguments[3]));
+            case "consume" -> Consume.write(arguments[1], Path.of(arguments[2]), Path.of(arguments[3]));
+            case "same-records" -> SameRecords.console(Path.of(arguments[1]), Path.of(arguments[2]), Path.of(arguments[3]));
+            case "expected-records" -> SameRecords.expected(Path.of(arguments[1]), Path.of(arguments[2]));
             default -> {
-                System.err.println("usage: messages FILE | batches FILE | verify-batches FILE | compare-batches FILE FILE");
+                System.err.println("""
+                    usage:
+                      messages FILE                        every message of Kafka, as bytes and JSON
+                      batches FILE                         record batches of every kind, as bytes and JSON
+                      verify-batches FILE                  whether Kafka reads what such a file says
+                      compare-batches FILE FILE            whether two such files say the same
+                      directory BOOTSTRAP STAGE DATA       fills the data directory of a running Kafka
+                      consume BOOTSTRAP RECORDS PARTITIONS all that a running Kafka serves
+                      same-records RECORDS ALL COMMITTED   whether the console consumer printed the same, at both isolations
+                      expected-records RECORDS SERVED      whether Kafka served what was expected""");
                 System.exit(2);
             }
         }
