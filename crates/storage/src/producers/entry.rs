@@ -142,9 +142,13 @@ impl ProducerEntry {
             coordinator_epoch: got,
             ..
         } = *marker;
-        // Since version 2 a coordinator raises the epoch with every marker: one that is not above
-        // what is known is late, and could end a transaction that it knows nothing of.
-        let raise = i32::from(transaction_version >= 2);
+        // Since version 2 a coordinator raises the epoch before every marker, unless there is no
+        // higher one: a marker of the known epoch that finds a transaction open is late, and
+        // would end one that it knows nothing of. Where none is open it is a harmless repetition.
+        let is_late = transaction_version >= 2
+            && self.open_transaction.is_some()
+            && marker.producer_epoch.0 < i16::MAX;
+        let raise = i32::from(is_late);
         self.check_epoch(producer_id, marker.producer_epoch, raise)?;
         let known = self.coordinator_epoch;
         if got < known {

@@ -221,6 +221,17 @@ fn late_markers_are_refused() {
     );
     assert_eq!(check(&states, &marker(7, 5, 0, true), 2), Ok(()));
     states.end_transaction(&marker(7, 5, 1, true));
+    assert_eq!(
+        check(&states, &marker(7, 5, 2, true), 2),
+        Ok(()),
+        "a repetition"
+    );
+    let last = self::states(&[transactional(batch(7, i16::MAX, 0, 0, 1))]);
+    assert_eq!(
+        check(&last, &marker(7, i16::MAX, 1, true), 2),
+        Ok(()),
+        "no epoch is higher"
+    );
     let zombie = Marker {
         coordinator_epoch: 2,
         ..marker(7, 6, 2, true)
