@@ -1,7 +1,29 @@
 //! The log of one partition and the directory that holds many, in Kafka's own on-disk formats.
+//!
+//! Start at [`LogDirectory::open`] and [`Log`]. The way of a record: `log/append` -> `journal/queue`
+//! -> `journal/writer` (acknowledged here) -> `journal/segments` -> `journal/checkpoint`; back by
+//! `log/read`. `ARCHITECTURE.md` walks it.
 #![forbid(unsafe_code)]
 
+pub mod checkpoints;
+pub mod config;
+mod directory;
 pub mod epochs;
+mod error;
 pub mod index;
+mod journal;
+mod log;
+pub mod meta_properties;
 pub mod names;
+pub mod partition_metadata;
 pub mod producers;
+mod segment;
+#[cfg(test)]
+mod testing;
+
+pub use config::{DirectoryConfig, LogConfig};
+pub use directory::{DirectoryIdentity, LogDirectory, OpenOptions, Workers};
+pub use error::StorageError;
+pub use log::{
+    AppendError, Appended, Limit, Log, Piece, ReadError, ReadPlan, TimestampedOffset, TopicPartition,
+};

@@ -1,0 +1,110 @@
+//! A log directory: many partitions, one journal, one lock.
+//!
+//! [`LogDirectory::open`] proves whose directory it is, replays the journal, opens every log and
+//! only then begins to write. [`LogDirectory::close`] leaves a plain Kafka directory behind.
+
+mod close;
+mod identity;
+mod open;
+mod partitions;
+mod shared;
+
+use std::{
+    collections::BTreeMap,
+    path::Path,
+    sync::{Arc, Mutex, PoisonError, RwLock},
+    thread::JoinHandle,
+};
+
+pub use identity::DirectoryIdentity;
+pub use open::{OpenOptions, Workers};
+pub(crate) use shared::Shared;
+
+use crate::{
+    error::StorageError,
+    journal::{ring::RingFiles, writer::Step},
+    log::{Log, TopicPartition},
+    meta_properties::MetaProperties,
+};
+
+#[derive(Debug)]
+pub struct LogDirectory {
+    shared: Arc<Shared>,
+    meta: MetaProperties,
+    logs: RwLock<BTreeMap<TopicPartition, Arc<Log>>>,
+    ring_files: Arc<RingFiles>,
+    threads: Mutex<Vec<JoinHandle<()>>>,
+    /// Held as long as the directory is ours.
+    _lock: Box<dyn milena_env::disk::Lock>,
+}
+
+impl LogDirectory {
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.shared.path
+    }
+
+    /// What `meta.properties` says.
+    #[must_use]
+    pub const fn meta(&self) -> &MetaProperties {
+        &self.meta
+    }
+
+    #[must_use]
+    pub fn log(&self, name: &TopicPartition) -> Option<Arc<Log>> {
+        self.logs.read().unwrap_or_else(PoisonError::into_inner).get(name).map(Arc::clone)
+    }
+
+    /// All logs, in the order of their names.
+    #[must_use]
+    pub fn logs(&self) -> Vec<Arc<Log>> {
+        let logs = self.logs.read().unwrap_or_else(PoisonError::into_inner);
+        logs.values().map(Arc::clone).collect()
+    }
+
+    /// Why nothing can be written here any more, if so.
+    #[must_use]
+    pub fn offline(&self) -> Option<StorageError> {
+        self.shared.offline_error()
+    }
+
+    /// Bytes that are acknowledged or about to be, and in no segment yet.
+    #[must_use]
+    pub fn unwritten_bytes(&self) -> u64 {
+        self.shared.queue.unwritten_bytes()
+    }
+
+    /// How full the journal is, from 0 to 100. From 80 on, producers are better not read.
+    #[must_use]
+    pub fn journal_percent(&self) -> u64 {
+        let (capacity, used) = self.shared.ring_usage();
+        (used * 100).checked_div(capacity).unwrap_or(0)
+    }
+
+    /// Writes rounds until nothing waits; for a directory without threads of its own.
+    pub fn run_pending(&self) {
+        while self.shared.step() == Step::Worked {}
+    }
+
+    /// Makes the segments durable, so that the journal's files are free again, and lets the
+    /// journal grow if it is short of them.
+    pub fn checkpoint(&self) -> Result<(), StorageError> {
+        self.shared.checkpoint()?;
+        self.grow_journal();
+        Ok(())
+    }
+
+    /// Adds a file to a journal that is more than half full and not yet at its limit. Failing is
+    /// no harm: the journal stays as it is.
+    fn grow_journal(&self) {
+        let (capacity, used) = self.shared.ring_usage();
+        let config = &self.shared.config;
+        let len = config.journal_file_bytes;
+        if used * 2 >= capacity
+            && capacity + len <= config.journal_bytes
+            && let Err(error) = self.ring_files.make(len)
+        {
+            tracing::warn!(%error, "the journal could not grow");
+        }
+    }
+}

@@ -1,0 +1,270 @@
+//! Opening a log directory.
+
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, PoisonError, RwLock},
+    time::Duration,
+};
+
+use milena_env::{Clock, Disk, spawn_thread};
+use milena_protocol::{Offset, Uuid};
+
+use super::{DirectoryIdentity, LogDirectory, Shared};
+use crate::{
+    checkpoints,
+    config::{DirectoryConfig, LogConfig},
+    error::StorageError,
+    journal::{
+        replay::{Replayed, replay},
+        ring::{Ring, RingFiles, RingIdentity},
+        round::{BLOCK, RingKey},
+        writer::{self, Writer},
+    },
+    log::{
+        Log, TopicPartition,
+        open::{Left, Opening},
+    },
+    names::{self, PartitionFolder},
+    partition_metadata,
+    segment::Folder,
+};
+
+/// How often the small checkpoint files are written, and the journal's tail moves, without need.
+const CHECKPOINT_INTERVAL: Duration = Duration::from_secs(60);
+
+/// Who writes rounds and checkpoints.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Workers {
+    /// Two threads: the journal's writer and the checkpoint.
+    Threads,
+    /// Whoever calls `run_pending` and `checkpoint`: a test that must be repeatable.
+    Caller,
+}
+
+/// What is needed to open a log directory.
+#[expect(missing_debug_implementations, reason = "it holds a function")]
+pub struct OpenOptions<'a> {
+    pub disk: Arc<dyn Disk>,
+    pub clock: Arc<dyn Clock>,
+    pub path: PathBuf,
+    pub identity: DirectoryIdentity,
+    pub config: DirectoryConfig,
+    /// Random bits for the key of a new journal.
+    pub new_ring_key: [u8; 16],
+    /// The configuration of a topic's logs.
+    pub log_config: &'a (dyn Fn(&str) -> Arc<LogConfig> + Sync),
+    pub workers: Workers,
+    /// How many threads open logs.
+    pub threads: usize,
+}
+
+impl LogDirectory {
+    /// Opens a directory, which is made where it does not exist.
+    pub fn open(options: OpenOptions<'_>) -> Result<Arc<Self>, StorageError> {
+        let OpenOptions { disk, clock, path, .. } = &options;
+        if disk.metadata(path).is_err() {
+            make_directory(&**disk, path)?;
+        }
+        let lock_path = path.join(names::LOCK);
+        let lock = disk.lock(&lock_path).map_err(|source| match source.kind() {
+            std::io::ErrorKind::WouldBlock => StorageError::InUse(path.clone()),
+            _ => StorageError::io("lock", &lock_path)(source),
+        })?;
+        let meta = options.identity.claim(&**disk, path)?;
+        let directory_id = meta.directory_id.unwrap_or(Uuid::ZERO).to_be_bytes();
+
+        let replayed = replay(disk, path, directory_id)?;
+        let was_clean = checkpoints::clean_shutdown(&**disk, path)?.is_some();
+        let had_ring = replayed.is_some();
+        let (ring, touched) = match replayed {
+            Some((ring, touched)) => (ring, touched),
+            None => (new_ring(&options, directory_id)?, BTreeMap::new()),
+        };
+        let shared =
+            Shared::new(path.clone(), Arc::clone(disk), Arc::clone(clock), options.config.clone());
+        let shared = Arc::new(shared);
+        shared.begin_at(ring.next_sequence());
+        let ring_files = Arc::clone(&ring.files);
+        shared.set_writer(Writer::new(ring));
+
+        let found = Survey::of(&options, &shared)?;
+        let logs = found.open_logs(&options, was_clean, had_ring, &touched)?;
+        if was_clean {
+            checkpoints::forget_clean_shutdown(&**disk, path)?;
+        }
+        let directory = Arc::new(Self {
+            shared,
+            meta,
+            logs: RwLock::new(logs),
+            ring_files,
+            threads: Mutex::default(),
+            _lock: lock,
+        });
+        if options.workers == Workers::Threads {
+            directory.start_threads()?;
+        }
+        Ok(directory)
+    }
+
+    fn start_threads(self: &Arc<Self>) -> Result<(), StorageError> {
+        let shared = Arc::clone(&self.shared);
+        let writer = spawn_thread("journal", move || writer::run(&shared));
+        let directory = Arc::downgrade(self);
+        let shared = Arc::clone(&self.shared);
+        let checkpoint = spawn_thread("checkpoint", move || {
+            // The first file of its proper size is made right away, off the way of the start.
+            let mut wanted = true;
+            while wanted {
+                let Some(directory) = directory.upgrade() else { return };
+                directory.grow_journal();
+                // A failure has taken the directory offline and been logged there.
+                let _ = directory.checkpoint();
+                drop(directory);
+                wanted = shared.dirty.wait(CHECKPOINT_INTERVAL);
+            }
+        });
+        let mut threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner);
+        for thread in [writer, checkpoint] {
+            threads.push(thread.map_err(StorageError::io("start a thread for", self.path()))?);
+        }
+        Ok(())
+    }
+}
+
+/// Makes the directory and its name durable: else a crash takes all that is in it along.
+fn make_directory(disk: &dyn Disk, path: &Path) -> Result<(), StorageError> {
+    disk.create_dir_all(path).map_err(StorageError::io("create folder", path))?;
+    for parent in path.ancestors().skip(1) {
+        let parent = if parent.as_os_str().is_empty() { Path::new(".") } else { parent };
+        disk.sync_dir(parent).map_err(StorageError::io("sync folder", parent))?;
+    }
+    Ok(())
+}
+
+fn new_ring(
+    options: &OpenOptions<'_>,
+    directory_id: [u8; 16],
+) -> Result<Ring, StorageError> {
+    let key = RingKey(options.new_ring_key);
+    let identity = RingIdentity { directory_id, key };
+    let files = RingFiles::new(Arc::clone(&options.disk), &options.path, identity, 0);
+    let len = options.config.journal_first_file_bytes.next_multiple_of(BLOCK);
+    // Two, so that one can be filled while the other is still needed.
+    files.make(len)?;
+    files.make(len)?;
+    Ring::fresh(Arc::new(files)).ok_or_else(|| StorageError::Foreign {
+        path: options.path.clone(),
+        reason: "has no journal".to_owned(),
+    })
+}
+
+/// What lies in a log directory.
+struct Survey<'a> {
+    shared: &'a Arc<Shared>,
+    folders: Vec<(TopicPartition, PathBuf)>,
+    recovery_points: BTreeMap<TopicPartition, Offset>,
+    starts: BTreeMap<TopicPartition, Offset>,
+}
+
+impl<'a> Survey<'a> {
+    fn of(
+        options: &OpenOptions<'_>,
+        shared: &'a Arc<Shared>,
+    ) -> Result<Self, StorageError> {
+        let path = &options.path;
+        let disk = &*options.disk;
+        let mut folders = Vec::new();
+        for entry in disk.list(path).map_err(StorageError::io("list", path))? {
+            if !entry.is_dir {
+                continue;
+            }
+            match PartitionFolder::parse(&entry.name) {
+                Some(PartitionFolder { topic, partition, mark: None }) => {
+                    let name = TopicPartition { topic: topic.into(), partition };
+                    folders.push((name, path.join(&entry.name)));
+                }
+                Some(PartitionFolder { mark: Some(names::Mark::Delete), .. }) => {
+                    shared.dirty.add_doomed_folder(path.join(&entry.name));
+                }
+                // Stray and future replicas are the broker's to decide on.
+                _ => {}
+            }
+        }
+        Ok(Self {
+            shared,
+            folders,
+            recovery_points: offsets(disk, &path.join(names::RECOVERY_POINTS))?,
+            starts: offsets(disk, &path.join(names::LOG_START_OFFSETS))?,
+        })
+    }
+
+    /// Opens every log, on as many threads as were asked for.
+    fn open_logs(
+        &self,
+        options: &OpenOptions<'_>,
+        was_clean: bool,
+        had_ring: bool,
+        touched: &BTreeMap<TopicPartition, Replayed>,
+    ) -> Result<BTreeMap<TopicPartition, Arc<Log>>, StorageError> {
+        let open = |(name, path): &(TopicPartition, PathBuf)| {
+            let config = (options.log_config)(&name.topic);
+            let replayed = touched.get(name);
+            let left = match replayed {
+                Some(_) => Left::Journalled,
+                None if was_clean => Left::Clean,
+                None if had_ring && config.is_journalled() => Left::Journalled,
+                None => Left::Unproven,
+            };
+            let metadata = path.join(names::PARTITION_METADATA);
+            let topic_id = partition_metadata::load(&*options.disk, &metadata)?;
+            let checkpointed = self.starts.get(name).copied().unwrap_or(Offset::ZERO);
+            let start = replayed.and_then(|r| r.start).unwrap_or(checkpointed).max(checkpointed);
+            let opening = Opening {
+                name: name.clone(),
+                topic_id: topic_id.unwrap_or(Uuid::ZERO),
+                config,
+                left,
+                recovery_point: self.recovery_points.get(name).copied().unwrap_or(Offset::ZERO),
+                start,
+            };
+            Log::open(self.shared, Folder::new(path, true), opening)
+                .map(|log| (name.clone(), Arc::new(log)))
+        };
+        let threads = options.threads.max(1);
+        let share = self.folders.len().div_ceil(threads).max(1);
+        if threads == 1 || self.folders.len() < 64 {
+            return self.folders.iter().map(open).collect();
+        }
+        std::thread::scope(|scope| {
+            let open = &open;
+            let workers: Vec<_> = self
+                .folders
+                .chunks(share)
+                .map(|folders| {
+                    scope.spawn(move || folders.iter().map(open).collect::<Result<Vec<_>, _>>())
+                })
+                .collect();
+            let mut logs = BTreeMap::new();
+            for worker in workers {
+                match worker.join() {
+                    Ok(opened) => logs.extend(opened?),
+                    Err(panic) => std::panic::resume_unwind(panic),
+                }
+            }
+            Ok(logs)
+        })
+    }
+}
+
+fn offsets(
+    disk: &dyn Disk,
+    path: &Path,
+) -> Result<BTreeMap<TopicPartition, Offset>, StorageError> {
+    let lines = checkpoints::load_offsets(disk, path)?;
+    let named = lines.into_iter().map(|line| {
+        let name = TopicPartition { topic: line.topic.into(), partition: line.partition };
+        (name, line.offset)
+    });
+    Ok(named.collect())
+}

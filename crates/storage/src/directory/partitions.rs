@@ -1,0 +1,82 @@
+//! Partitions coming to a log directory and leaving it.
+
+use std::sync::{Arc, PoisonError};
+
+use milena_protocol::{Offset, Uuid};
+
+use super::LogDirectory;
+use crate::{
+    config::LogConfig,
+    error::StorageError,
+    journal::{entry::CloseReason, queue::What},
+    log::{
+        Log, TopicPartition,
+        open::{Left, Opening},
+    },
+    names::{self, Mark},
+    segment::Folder,
+};
+
+impl LogDirectory {
+    /// The log of a partition, created where there is none. Nothing is made on disk here: the
+    /// journal notes it with the next round, files follow at the next checkpoint or with the first
+    /// record.
+    pub fn create(
+        &self,
+        name: TopicPartition,
+        topic_id: Uuid,
+        config: Arc<LogConfig>,
+    ) -> Result<Arc<Log>, StorageError> {
+        let mut logs = self.logs.write().unwrap_or_else(PoisonError::into_inner);
+        if let Some(log) = logs.get(&name) {
+            return if log.topic_id() == topic_id {
+                Ok(Arc::clone(log))
+            } else {
+                let reason = format!(
+                    "already holds {name} with topic id {}, not {topic_id}; delete that one first",
+                    log.topic_id()
+                );
+                Err(StorageError::Foreign { path: self.shared.path.clone(), reason })
+            };
+        }
+        let folder = names::partition_folder(&name.topic, name.partition);
+        let folder = Folder::new(&self.shared.path.join(folder), false);
+        let opening = Opening {
+            name: name.clone(),
+            topic_id,
+            config,
+            left: Left::Clean,
+            recovery_point: Offset::ZERO,
+            start: Offset::ZERO,
+        };
+        let log = Arc::new(Log::create(&self.shared, folder, opening));
+        log.enqueue(What::Open);
+        logs.insert(name, Arc::clone(&log));
+        Ok(log)
+    }
+
+    /// Deletes a partition. Its folder gets another name at once; its files are removed by the
+    /// checkpoint, however many there are.
+    pub fn delete(&self, name: &TopicPartition) -> Result<bool, StorageError> {
+        let log = self.logs.write().unwrap_or_else(PoisonError::into_inner).remove(name);
+        let Some(log) = log else { return Ok(false) };
+        log.close_for(CloseReason::Deleted);
+        // What is queued still goes to the old name; then the journal knows of the deletion.
+        self.shared.drain()?;
+        let folder = log.folder();
+        if folder.exists() {
+            let path = folder.path();
+            let id = u128::from_be_bytes(log.topic_id().to_be_bytes());
+            let marked =
+                names::marked_partition_folder(&name.topic, name.partition, Mark::Delete, id);
+            let marked = self.shared.path.join(marked);
+            let disk = &self.shared.disk;
+            disk.rename(&path, &marked).map_err(StorageError::io("rename", &path))?;
+            folder.renamed(&marked);
+            log.retire_segments();
+            self.shared.dirty.add_folder(&self.shared.path);
+            self.shared.dirty.add_doomed_folder(marked);
+        }
+        Ok(true)
+    }
+}

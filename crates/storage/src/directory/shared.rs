@@ -1,0 +1,202 @@
+//! What the logs of a directory, the journal's writer and the checkpoint have in common.
+
+use std::{
+    path::PathBuf,
+    sync::{
+        Arc, Mutex, OnceLock, PoisonError,
+        atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering},
+    },
+};
+
+use milena_env::{Clock, Disk};
+
+use crate::{
+    config::DirectoryConfig,
+    error::StorageError,
+    journal::{
+        checkpoint::{Dirty, checkpoint},
+        queue::Queue,
+        writer::{Step, Writer},
+    },
+    segment::OpenFiles,
+};
+
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub path: PathBuf,
+    pub disk: Arc<dyn Disk>,
+    pub clock: Arc<dyn Clock>,
+    pub config: DirectoryConfig,
+    pub queue: Queue,
+    pub files: OpenFiles,
+    pub dirty: Dirty,
+    /// There once the directory is open, until it is closed.
+    writer: Mutex<Option<Writer>>,
+    /// One checkpoint at a time.
+    checkpointing: Mutex<()>,
+    /// Why the directory is offline, once it is. Never taken back: replay heals it after a restart.
+    offline: OnceLock<String>,
+    disk_full: AtomicBool,
+    /// The last round whose bytes are all in segments.
+    handed: AtomicU64,
+    /// The lowest sequence that replay needs.
+    tail: AtomicU64,
+    ring_capacity: AtomicU64,
+    ring_used: AtomicU64,
+    aliases: AtomicU32,
+}
+
+impl Shared {
+    pub(crate) fn new(
+        path: PathBuf,
+        disk: Arc<dyn Disk>,
+        clock: Arc<dyn Clock>,
+        config: DirectoryConfig,
+    ) -> Self {
+        let files = OpenFiles::new(Arc::clone(&disk), config.open_segments_max);
+        Self {
+            path,
+            disk,
+            clock,
+            config,
+            queue: Queue::default(),
+            files,
+            dirty: Dirty::default(),
+            writer: Mutex::default(),
+            checkpointing: Mutex::default(),
+            offline: OnceLock::new(),
+            disk_full: AtomicBool::new(false),
+            handed: AtomicU64::new(0),
+            tail: AtomicU64::new(1),
+            ring_capacity: AtomicU64::new(0),
+            ring_used: AtomicU64::new(0),
+            aliases: AtomicU32::new(0),
+        }
+    }
+
+    /// The journal begins with this round: nothing before it is needed.
+    pub(crate) fn begin_at(&self, sequence: u64) {
+        self.handed_to_segments(sequence - 1);
+        self.set_tail(sequence);
+    }
+
+    pub(crate) fn set_writer(&self, writer: Writer) {
+        *self.writer.lock().unwrap_or_else(PoisonError::into_inner) = Some(writer);
+    }
+
+    pub(crate) fn take_writer(&self) -> Option<Writer> {
+        self.writer.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    /// One round of the journal. The writer's thread does nothing else; whoever needs the queue
+    /// empty may lend a hand.
+    pub(crate) fn step(&self) -> Step {
+        let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        writer.as_mut().map_or(Step::Idle, |writer| writer.step(self))
+    }
+
+    /// Writes rounds until the queue is empty; fails where the disk is full or the directory
+    /// offline.
+    pub(crate) fn drain(&self) -> Result<(), StorageError> {
+        while self.step() == Step::Worked {}
+        match self.offline_error() {
+            Some(offline) => Err(offline),
+            None if self.queue.unwritten_bytes() > 0 && self.is_disk_full() => {
+                Err(StorageError::io("write segments in", &self.path)(
+                    std::io::ErrorKind::StorageFull.into(),
+                ))
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// Makes all segments durable so that the journal's tail may move. A failure takes the
+    /// directory offline.
+    pub(crate) fn checkpoint(&self) -> Result<(), StorageError> {
+        let _one = self.checkpointing.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(offline) = self.offline_error() {
+            return Err(offline);
+        }
+        checkpoint(self).inspect_err(|error| {
+            if !error.is_no_space() {
+                self.go_offline(error);
+            }
+        })
+    }
+
+    pub(crate) fn next_alias(&self) -> u32 {
+        self.aliases.fetch_add(1, Ordering::Relaxed)
+    }
+
+    pub(crate) fn is_offline(&self) -> bool {
+        self.offline.get().is_some()
+    }
+
+    pub(crate) fn offline_error(&self) -> Option<StorageError> {
+        let reason = self.offline.get()?.clone();
+        Some(StorageError::Offline { path: self.path.clone(), reason })
+    }
+
+    /// Nothing in this directory is acknowledged from here on. No failed sync is tried again: what
+    /// it lost is known to nobody.
+    pub(crate) fn go_offline(&self, error: &StorageError) {
+        if self.offline.set(error.to_string()).is_ok() {
+            tracing::error!(
+                directory = %self.path.display(),
+                %error,
+                "log directory goes offline: its partitions refuse writes until a restart; \
+                 check the disk"
+            );
+            self.queue.stop();
+            self.dirty.stop();
+        }
+    }
+
+    pub(crate) fn is_disk_full(&self) -> bool {
+        self.disk_full.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn set_disk_full(&self, full: bool) {
+        if self.disk_full.swap(full, Ordering::Relaxed) != full {
+            let directory = self.path.display();
+            if full {
+                tracing::error!(%directory, "disk full: writes are refused until there is room");
+            } else {
+                tracing::info!(%directory, "there is room on the disk again: writes are accepted");
+            }
+        }
+    }
+
+    pub(crate) fn handed(&self) -> u64 {
+        self.handed.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn handed_to_segments(&self, sequence: u64) {
+        self.handed.fetch_max(sequence, Ordering::AcqRel);
+    }
+
+    pub(crate) fn tail(&self) -> u64 {
+        self.tail.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn set_tail(&self, sequence: u64) {
+        self.tail.fetch_max(sequence, Ordering::AcqRel);
+    }
+
+    pub(crate) fn checkpoint_wanted(&self) {
+        self.dirty.want();
+    }
+
+    /// Notes how full the ring is; from half on a checkpoint makes room.
+    pub(crate) fn set_ring_usage(&self, capacity: u64, used: u64) {
+        self.ring_capacity.store(capacity, Ordering::Relaxed);
+        self.ring_used.store(used, Ordering::Relaxed);
+        if used * 2 >= capacity {
+            self.checkpoint_wanted();
+        }
+    }
+
+    pub(crate) fn ring_usage(&self) -> (u64, u64) {
+        (self.ring_capacity.load(Ordering::Relaxed), self.ring_used.load(Ordering::Relaxed))
+    }
+}

@@ -1,0 +1,166 @@
+//! The checkpoint: makes the segments durable up to where the journal has handed them over, so that
+//! the journal's tail may move.
+//!
+//! It runs on a thread of its own, and nothing that it waits for holds up an acknowledgement.
+
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use milena_env::disk::Open;
+use milena_protocol::Offset;
+
+use super::segments::unless_missing;
+use crate::{directory::Shared, error::StorageError, log::Log, segment::Segment};
+
+/// What has changed since the last checkpoint.
+#[derive(Debug, Default)]
+struct Changed {
+    segments: Vec<(Arc<Log>, Arc<Segment>)>,
+    /// Snapshots and the like: small files, written once.
+    files: BTreeSet<PathBuf>,
+    folders: BTreeSet<PathBuf>,
+    /// Files and folders that are in nobody's way any more.
+    doomed: Vec<PathBuf>,
+    doomed_folders: Vec<PathBuf>,
+    /// Logs that need a folder, or whose epochs are to be saved.
+    logs: Vec<Arc<Log>>,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Dirty {
+    changed: Mutex<Changed>,
+    wanted: Mutex<(bool, bool)>,
+    wake: Condvar,
+}
+
+impl Dirty {
+    pub(crate) fn add_segment(&self, log: &Arc<Log>, segment: &Arc<Segment>) {
+        self.lock().segments.push((Arc::clone(log), Arc::clone(segment)));
+    }
+
+    pub(crate) fn add_file(&self, path: PathBuf) {
+        let mut changed = self.lock();
+        if let Some(folder) = path.parent() {
+            changed.folders.insert(folder.to_owned());
+        }
+        changed.files.insert(path);
+    }
+
+    /// A file to be removed, now that nobody looks for it.
+    pub(crate) fn add_doomed(&self, path: PathBuf) {
+        let mut changed = self.lock();
+        if let Some(folder) = path.parent() {
+            changed.folders.insert(folder.to_owned());
+        }
+        changed.doomed.push(path);
+    }
+
+    /// A deleted partition's folder, which has its new name already.
+    pub(crate) fn add_doomed_folder(&self, path: PathBuf) {
+        self.lock().doomed_folders.push(path);
+    }
+
+    pub(crate) fn add_folder(&self, path: &Path) {
+        self.lock().folders.insert(path.to_owned());
+    }
+
+    pub(crate) fn add_log(&self, log: &Arc<Log>) {
+        self.lock().logs.push(Arc::clone(log));
+    }
+
+    /// Asks for a checkpoint soon.
+    pub(crate) fn want(&self) {
+        self.wanted.lock().unwrap_or_else(PoisonError::into_inner).0 = true;
+        self.wake.notify_one();
+    }
+
+    pub(crate) fn stop(&self) {
+        self.wanted.lock().unwrap_or_else(PoisonError::into_inner).1 = true;
+        self.wake.notify_one();
+    }
+
+    /// Waits until a checkpoint is wanted, or for `at_most`; `false` once the directory stops.
+    pub(crate) fn wait(&self, at_most: Duration) -> bool {
+        let wanted = self.wanted.lock().unwrap_or_else(PoisonError::into_inner);
+        let waited = self.wake.wait_timeout_while(wanted, at_most, |w| !w.0 && !w.1);
+        let mut wanted = waited.unwrap_or_else(PoisonError::into_inner).0;
+        wanted.0 = false;
+        !wanted.1
+    }
+
+    /// All of it, and how far each log will be durable once it is synced. One lock for both: what
+    /// the writer adds later, it also counts later.
+    fn take(&self) -> (Changed, Vec<(Arc<Log>, Offset)>) {
+        let mut changed = self.lock();
+        let ends = changed.segments.iter().map(|(log, _)| (Arc::clone(log), log.written_end()));
+        let ends = ends.collect();
+        (std::mem::take(&mut *changed), ends)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Changed> {
+        self.changed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Syncs everything that was handed to the segments, then lets the journal's tail move.
+pub(crate) fn checkpoint(shared: &Shared) -> Result<(), StorageError> {
+    // Read before what has changed is taken: a round handed over in between is synced in vain,
+    // and never passed over.
+    let through = shared.handed();
+    let (mut changed, recovered) = shared.dirty.take();
+    for log in &changed.logs {
+        log.save_files(shared)?;
+    }
+    // What saving made belongs to this checkpoint.
+    let (made, _) = shared.dirty.take();
+    changed.segments.extend(made.segments);
+    changed.files.extend(made.files);
+    changed.folders.extend(made.folders);
+
+    let segments = changed.segments.iter().map(|(_, s)| s).filter(|s| !s.is_gone());
+    if changed.segments.len() + changed.files.len() > shared.config.sync_each_max {
+        for segment in segments {
+            segment.cleanse();
+            if segment.is_finished() {
+                unless_gone(segment, shared.files.save_indexes(segment).map(drop))?;
+            }
+        }
+        let sync = shared.disk.sync_file_system(&shared.path);
+        sync.map_err(StorageError::io("sync the file system of", &shared.path))?;
+    } else {
+        for segment in segments {
+            unless_gone(segment, shared.files.sync(segment))?;
+        }
+        changed.files.iter().try_for_each(|path| sync_file(shared, path))?;
+        changed.folders.iter().try_for_each(|path| sync_folder(shared, path))?;
+    }
+    for path in &changed.doomed {
+        unless_missing(shared.disk.remove_file(path), "remove", path)?;
+    }
+    for path in &changed.doomed_folders {
+        unless_missing(shared.disk.remove_dir_all(path), "remove", path)?;
+    }
+    for (log, offset) in recovered {
+        log.advance_recovery_point(offset);
+    }
+    shared.set_tail(through + 1);
+    Ok(())
+}
+
+/// A segment may be removed at any moment; then there is nothing left to sync.
+fn unless_gone(segment: &Segment, result: Result<(), StorageError>) -> Result<(), StorageError> {
+    if segment.is_gone() { Ok(()) } else { result }
+}
+
+fn sync_file(shared: &Shared, path: &Path) -> Result<(), StorageError> {
+    let synced = shared.disk.open(path, Open::ReadWrite).and_then(|file| file.sync_data());
+    unless_missing(synced, "sync", path)
+}
+
+fn sync_folder(shared: &Shared, path: &Path) -> Result<(), StorageError> {
+    unless_missing(shared.disk.sync_dir(path), "sync folder", path)
+}

@@ -1,0 +1,370 @@
+//! Puts a ring that a crash left behind into the segments, before any log is opened.
+//!
+//! Every entry says where its bytes lie, so replay knows nothing of batches and may be cut short
+//! and begun again as often as it likes. It serves nobody and recycles nothing until all that it
+//! touched is synced.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    io::IoSlice,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use milena_env::{Disk, DiskFile, disk::Open};
+use milena_protocol::{Offset, Uuid};
+
+use super::{
+    entry::{CloseReason, Entry, Place},
+    found::Found,
+    ring::{Ring, RingFiles},
+    segments::unless_missing,
+};
+use crate::{
+    error::StorageError,
+    log::TopicPartition,
+    names::{self, FileKind, Mark, SegmentFile},
+    partition_metadata,
+    segment::scan::Scanner,
+};
+
+/// Files that replay keeps open at once; closing one syncs it first.
+const OPEN_MAX: usize = 256;
+
+/// What replay found out about a partition.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Replayed {
+    /// Records below were deleted.
+    pub start: Option<Offset>,
+}
+
+/// A partition while it is replayed.
+#[derive(Debug)]
+struct Target {
+    name: TopicPartition,
+    topic_id: Uuid,
+    /// Entries up to here came before a `Close` or `Reset` and are passed over.
+    skip_through: usize,
+    closed: Option<CloseReason>,
+    /// Where the log ends, once an entry has said so.
+    end: Option<Place>,
+    was_cut: bool,
+    start: Option<Offset>,
+}
+
+/// Replays what a crash left behind and gives back the ring to go on with; `None` where there is
+/// no ring.
+pub(crate) fn replay(
+    disk: &Arc<dyn Disk>,
+    directory: &Path,
+    directory_id: [u8; 16],
+) -> Result<Option<(Ring, BTreeMap<TopicPartition, Replayed>)>, StorageError> {
+    let Some(found) = Found::look(&**disk, directory, directory_id)? else { return Ok(None) };
+    let mut replay = Replay {
+        disk: &**disk,
+        directory,
+        files: BTreeMap::new(),
+        touched: BTreeSet::new(),
+        targets: Vec::new(),
+    };
+    let mut touched = BTreeMap::new();
+    if !found.is_empty() {
+        if disk.metadata(&directory.join(names::CLEAN_SHUTDOWN)).is_ok() {
+            return Err(foreign(directory));
+        }
+        replay.survey(&found)?;
+        replay.apply(&found)?;
+        replay.cut_ends()?;
+        replay.sync()?;
+        for target in replay.targets.iter().filter(|t| t.closed.is_none()) {
+            touched.insert(target.name.clone(), Replayed { start: target.start });
+        }
+    }
+    let ring = go_on(disk, directory, found)?;
+    Ok(Some((ring, touched)))
+}
+
+/// The ring behind its last round, which says from now on that nothing before it is needed.
+fn go_on(disk: &Arc<dyn Disk>, directory: &Path, found: Found) -> Result<Ring, StorageError> {
+    for path in &found.unfinished {
+        unless_missing(disk.remove_file(path), "remove", path)?;
+    }
+    let files = RingFiles::new(Arc::clone(disk), directory, found.identity, found.next_number);
+    let files = Arc::new(files);
+    let (index, position) = found.next;
+    let mut others = found.files;
+    let active = others.swap_remove(index);
+    let last = found.last_sequence;
+    let mut ring = Ring::continuing(files, active, position, last, others);
+    if !ring.has_reserve() {
+        ring.make_room(0);
+    }
+    ring.write(last + 1, 0, &[])?;
+    Ok(ring)
+}
+
+fn foreign(directory: &Path) -> StorageError {
+    StorageError::Foreign {
+        path: directory.to_owned(),
+        reason: "was written to by another program after Milena crashed, and the journal cannot \
+                 be replayed any more. If what that program wrote counts, remove the \
+                 milena-journal-* files; if not, restore the directory from a copy"
+            .to_owned(),
+    }
+}
+
+struct Replay<'a> {
+    disk: &'a dyn Disk,
+    directory: &'a Path,
+    files: BTreeMap<PathBuf, Arc<dyn DiskFile>>,
+    touched: BTreeSet<PathBuf>,
+    targets: Vec<Target>,
+}
+
+impl Replay<'_> {
+    /// First pass: which lives of which partitions the entries speak of, and which count.
+    fn survey(&mut self, found: &Found) -> Result<(), StorageError> {
+        let mut aliases = BTreeMap::new();
+        let mut position = 0;
+        let targets = &mut self.targets;
+        found.visit(|alias, entry| {
+            position += 1;
+            if let Entry::Open { topic_id, partition, topic } = entry {
+                let same = |t: &Target| {
+                    t.topic_id == topic_id
+                        && t.name.partition == partition
+                        && *t.name.topic == *topic
+                };
+                let index = targets.iter().position(same).unwrap_or_else(|| {
+                    let name = TopicPartition { topic: topic.into(), partition };
+                    targets.push(Target {
+                        name,
+                        topic_id,
+                        skip_through: 0,
+                        closed: None,
+                        end: None,
+                        was_cut: false,
+                        start: None,
+                    });
+                    targets.len() - 1
+                });
+                aliases.insert(alias, index);
+            }
+            let target = aliases.get(&alias).and_then(|index| targets.get_mut(*index));
+            let Some(target) = target else { return Ok(()) };
+            match entry {
+                Entry::Close(reason) => {
+                    target.closed = Some(reason);
+                    target.skip_through = position;
+                }
+                Entry::Reset { .. } => target.skip_through = position - 1,
+                _ => target.closed = None,
+            }
+            Ok(())
+        })
+    }
+
+    /// Second pass: carries the entries out.
+    fn apply(&mut self, found: &Found) -> Result<(), StorageError> {
+        self.prepare_folders()?;
+        let mut targets = std::mem::take(&mut self.targets);
+        let mut aliases = BTreeMap::new();
+        let mut position = 0;
+        found.visit(|alias, entry| {
+            position += 1;
+            if let Entry::Open { topic_id, partition, topic } = entry {
+                let index = targets.iter().position(|t| {
+                    t.topic_id == topic_id
+                        && t.name.partition == partition
+                        && *t.name.topic == *topic
+                });
+                aliases.extend(index.map(|index| (alias, index)));
+                return Ok(());
+            }
+            let target = aliases.get(&alias).and_then(|index| targets.get_mut(*index));
+            match target {
+                Some(target) if target.closed.is_none() && position > target.skip_through => {
+                    self.carry_out(target, &entry)
+                }
+                _ => Ok(()),
+            }
+        })?;
+        self.targets = targets;
+        Ok(())
+    }
+
+    /// Sets aside what was deleted, makes what was created, and refuses another topic's data.
+    fn prepare_folders(&mut self) -> Result<(), StorageError> {
+        let targets = &self.targets;
+        for target in targets.iter().filter(|t| t.closed == Some(CloseReason::Deleted)) {
+            let folder = self.folder(&target.name);
+            if self.topic_id(&folder)? == Some(target.topic_id) {
+                let (topic, partition) = (&target.name.topic, target.name.partition);
+                let id = u128::from_be_bytes(target.topic_id.to_be_bytes());
+                let marked = names::marked_partition_folder(topic, partition, Mark::Delete, id);
+                let marked = self.directory.join(marked);
+                let renamed = self.disk.rename(&folder, &marked);
+                renamed.map_err(StorageError::io("rename", &folder))?;
+            }
+        }
+        for target in targets.iter().filter(|t| t.closed.is_none()) {
+            let folder = self.folder(&target.name);
+            match self.topic_id(&folder)? {
+                Some(id) if id == target.topic_id => {}
+                Some(id) => {
+                    let reason = format!(
+                        "holds {} of topic id {id}, but the journal speaks of topic id {}: it was \
+                         put together from two directories",
+                        target.name, target.topic_id
+                    );
+                    return Err(StorageError::Foreign { path: folder, reason });
+                }
+                None => {
+                    let made = self.disk.create_dir_all(&folder);
+                    made.map_err(StorageError::io("create folder", &folder))?;
+                    let metadata = folder.join(names::PARTITION_METADATA);
+                    partition_metadata::store_topic_id(self.disk, &metadata, target.topic_id)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn carry_out(&mut self, target: &mut Target, entry: &Entry<'_>) -> Result<(), StorageError> {
+        let folder = self.folder(&target.name);
+        match entry {
+            Entry::Open { .. } | Entry::Close(_) => {}
+            Entry::Append { place, batch } => {
+                let path = log_path(&folder, place.segment);
+                let file = self.open(&path)?;
+                let at = u64::from(place.position);
+                let len = file.size().map_err(StorageError::io("look at", &path))?;
+                if len < at {
+                    let reason = format!(
+                        "the file has {len} bytes where the journal goes on at {at}: acknowledged \
+                         records in between are lost"
+                    );
+                    return Err(StorageError::corrupt(&path, len, reason));
+                }
+                let wrote = file.write_all_at(&[IoSlice::new(batch)], at);
+                wrote.map_err(StorageError::io("write", &path))?;
+                let position = place.position + batch.len() as u32;
+                target.end = Some(Place { segment: place.segment, position });
+            }
+            Entry::Truncate { place, .. } => {
+                self.cut(&folder, *place)?;
+                target.end = Some(*place);
+                target.was_cut = true;
+            }
+            Entry::Reset { start } => {
+                self.remove_segments(&folder, |_| true)?;
+                target.start = Some(*start);
+                target.end = Some(Place { segment: *start, position: 0 });
+                target.was_cut = true;
+            }
+            Entry::LogStart { offset } => {
+                let below = self.bases(&folder)?;
+                let keep = below.range(..=*offset).next_back().copied();
+                self.remove_segments(&folder, |base| keep.is_some_and(|keep| base < keep))?;
+                target.start = target.start.max(Some(*offset));
+            }
+        }
+        Ok(())
+    }
+
+    /// Cuts each log behind its last entry, unless somebody else has written there.
+    fn cut_ends(&mut self) -> Result<(), StorageError> {
+        let targets = std::mem::take(&mut self.targets);
+        for target in &targets {
+            let Some(end) = target.end.filter(|_| target.closed.is_none()) else { continue };
+            let folder = self.folder(&target.name);
+            if !target.was_cut && self.somebody_wrote(&folder, end)? {
+                return Err(foreign(self.directory));
+            }
+            self.cut(&folder, end)?;
+        }
+        self.targets = targets;
+        Ok(())
+    }
+
+    /// Whether a whole sound batch lies behind the end: Milena's would be in the journal.
+    fn somebody_wrote(&mut self, folder: &Path, end: Place) -> Result<bool, StorageError> {
+        let path = log_path(folder, end.segment);
+        let file = self.open(&path)?;
+        let len = file.size().map_err(StorageError::io("look at", &path))?;
+        let mut scanner = Scanner::checked(&file, u64::from(end.position), len);
+        Ok(scanner.next().map_err(StorageError::io("read", &path))?.is_ok())
+    }
+
+    fn cut(&mut self, folder: &Path, end: Place) -> Result<(), StorageError> {
+        self.remove_segments(folder, |base| base > end.segment)?;
+        let path = log_path(folder, end.segment);
+        let file = self.open(&path)?;
+        file.set_len(u64::from(end.position)).map_err(StorageError::io("cut", &path))
+    }
+
+    fn remove_segments(
+        &mut self,
+        folder: &Path,
+        is_gone: impl Fn(Offset) -> bool,
+    ) -> Result<(), StorageError> {
+        for entry in self.disk.list(folder).map_err(StorageError::io("list", folder))? {
+            let Some(file) = SegmentFile::parse(&entry.name) else { continue };
+            if is_gone(file.base_offset) {
+                let path = folder.join(&entry.name);
+                self.files.remove(&path);
+                unless_missing(self.disk.remove_file(&path), "remove", &path)?;
+            }
+        }
+        self.touched.insert(folder.to_owned());
+        Ok(())
+    }
+
+    fn bases(&self, folder: &Path) -> Result<BTreeSet<Offset>, StorageError> {
+        let entries = self.disk.list(folder).map_err(StorageError::io("list", folder))?;
+        let files = entries.iter().filter_map(|e| SegmentFile::parse(&e.name));
+        Ok(files.filter(|f| f.kind == FileKind::Log).map(|f| f.base_offset).collect())
+    }
+
+    fn open(&mut self, path: &Path) -> Result<Arc<dyn DiskFile>, StorageError> {
+        if let Some(file) = self.files.get(path) {
+            return Ok(Arc::clone(file));
+        }
+        if self.files.len() >= OPEN_MAX {
+            self.sync_files()?;
+        }
+        let opened = self.disk.open(path, Open::Create);
+        let file = opened.map_err(StorageError::io("open", path))?;
+        self.files.insert(path.to_owned(), Arc::clone(&file));
+        self.touched.extend(path.parent().map(Path::to_owned));
+        Ok(file)
+    }
+
+    fn sync_files(&mut self) -> Result<(), StorageError> {
+        for (path, file) in std::mem::take(&mut self.files) {
+            file.sync_data().map_err(StorageError::io("sync", &path))?;
+        }
+        Ok(())
+    }
+
+    fn sync(&mut self) -> Result<(), StorageError> {
+        self.sync_files()?;
+        for folder in self.touched.iter().map(PathBuf::as_path).chain([self.directory]) {
+            self.disk.sync_dir(folder).map_err(StorageError::io("sync folder", folder))?;
+        }
+        Ok(())
+    }
+
+    fn folder(&self, name: &TopicPartition) -> PathBuf {
+        self.directory.join(names::partition_folder(&name.topic, name.partition))
+    }
+
+    /// The topic that a folder belongs to; `None` where there is no folder, or nothing in it says.
+    fn topic_id(&self, folder: &Path) -> Result<Option<Uuid>, StorageError> {
+        partition_metadata::load(self.disk, &folder.join(names::PARTITION_METADATA))
+    }
+}
+
+fn log_path(folder: &Path, base_offset: Offset) -> PathBuf {
+    folder.join(SegmentFile::live(base_offset, FileKind::Log).to_string())
+}

@@ -1,0 +1,229 @@
+//! Puts what a round made durable into the segments' files, and tells the logs.
+
+use std::{
+    io::{self, IoSlice},
+    path::Path,
+    sync::Arc,
+};
+
+use milena_env::disk::Open;
+use milena_protocol::Offset;
+
+use super::queue::{Append, Task, What};
+use crate::{
+    directory::Shared,
+    error::StorageError,
+    log::Log,
+    names::{FileKind, SegmentFile, Stage},
+    segment::{MaxTimestamp, Segment},
+};
+
+/// A run of batches that lie behind each other in one segment.
+type Run<'a> = Vec<&'a Append>;
+
+/// Tells each log how far it is durable now.
+pub(super) fn publish_durable(tasks: &[Task]) {
+    for group in by_log(tasks) {
+        let appends = group.iter().rev().filter(|t| t.journalled).find_map(|t| match &t.what {
+            What::Append(append) => Some((&t.log, append)),
+            _ => None,
+        });
+        if let Some((log, append)) = appends {
+            log.publish_durable(append.last_offset.next(), append.incarnation);
+        }
+    }
+}
+
+/// Carries out the tasks of one round on the segments. Doing it twice does nothing new, so a round
+/// that a full disk refused half-way is simply tried again.
+pub(super) fn write(shared: &Shared, tasks: &[Task]) -> Result<(), StorageError> {
+    let mut written = 0;
+    for group in by_log(tasks) {
+        let mut run = Run::new();
+        for task in &group {
+            if let What::Append(append) = &task.what {
+                written += append.bytes.len() as u64;
+                if !follows(&run, append) {
+                    flush(shared, &task.log, &mut run)?;
+                }
+                run.push(append);
+            } else {
+                flush(shared, &task.log, &mut run)?;
+                carry_out(shared, task)?;
+            }
+        }
+        if let Some(task) = group.first() {
+            flush(shared, &task.log, &mut run)?;
+        }
+    }
+    for group in by_log(tasks) {
+        let last = group.iter().rev().find_map(|task| match &task.what {
+            What::Append(append) => Some((task, append)),
+            _ => None,
+        });
+        let Some((task, append)) = last else { continue };
+        if !task.journalled {
+            task.log.publish_durable(append.last_offset.next(), append.incarnation);
+        }
+        task.log.in_segments(append.last_offset.next(), append.incarnation);
+    }
+    shared.queue.written(written);
+    Ok(())
+}
+
+/// The tasks of each log together, each log's in their order.
+fn by_log(tasks: &[Task]) -> Vec<Vec<&Task>> {
+    let mut ordered: Vec<&Task> = tasks.iter().collect();
+    ordered.sort_by_key(|task| task.log.alias());
+    let groups = ordered.chunk_by(|a, b| a.log.alias() == b.log.alias());
+    groups.map(<[&Task]>::to_vec).collect()
+}
+
+fn follows(run: &Run<'_>, append: &Append) -> bool {
+    run.last().is_some_and(|last| {
+        Arc::ptr_eq(&last.segment, &append.segment)
+            && last.position as usize + last.bytes.len() == append.position as usize
+    })
+}
+
+/// Writes a run with one call, and gives the indexes their entries.
+fn flush(shared: &Shared, log: &Arc<Log>, run: &mut Run<'_>) -> Result<(), StorageError> {
+    let (Some(first), Some(last)) = (run.first(), run.last()) else { return Ok(()) };
+    let segment = &first.segment;
+    let open = open_for_write(shared, log, segment)?;
+    let slices: Vec<IoSlice<'_>> = run.iter().map(|a| IoSlice::new(&a.bytes)).collect();
+    let start = u64::from(first.position);
+    let wrote = open.file.write_all_at(&slices, start);
+    wrote.map_err(StorageError::io("write", &segment.path(FileKind::Log)))?;
+    {
+        let mut indexes = open.indexes();
+        for append in run.iter().filter(|a| a.indexed) {
+            indexes.add(append.last_offset, append.position, max_timestamp(append));
+        }
+    }
+    let end = u64::from(last.position) + last.bytes.len() as u64;
+    segment.set_max_timestamp(max_timestamp(last));
+    segment.set_written(end);
+    if segment.soil() {
+        shared.dirty.add_segment(log, segment);
+    }
+    let fresh = segment.count_fresh(end - start, shared.config.write_back_bytes);
+    if fresh > 0 {
+        // Only a hint: what goes wrong shows at the sync.
+        let _ = open.file.start_write_back(end - fresh.min(end), fresh);
+    }
+    run.clear();
+    Ok(())
+}
+
+fn max_timestamp(append: &Append) -> MaxTimestamp {
+    MaxTimestamp { timestamp: append.max_timestamp, offset: append.max_timestamp_offset }
+}
+
+/// Opens a segment's file, making it, and the partition's folder, where they do not exist yet.
+fn open_for_write(
+    shared: &Shared,
+    log: &Log,
+    segment: &Arc<Segment>,
+) -> Result<Arc<crate::segment::OpenSegment>, StorageError> {
+    if !log.folder().exists() {
+        log.make_folder(shared)?;
+    }
+    if segment.written() == 0 {
+        // A new file: its name is durable once the folder is.
+        shared.dirty.add_folder(&segment.folder().path());
+    }
+    shared.files.get_or_create(segment)
+}
+
+fn carry_out(shared: &Shared, task: &Task) -> Result<(), StorageError> {
+    match &task.what {
+        What::Append(_) | What::Close(_) => Ok(()),
+        What::LogStart { removed, .. } => remove(shared, removed),
+        What::Open => {
+            shared.dirty.add_log(&task.log);
+            Ok(())
+        }
+        What::Roll { finished, snapshot } => roll(shared, &task.log, finished, snapshot),
+        What::Truncate { to, segment, position, removed } => {
+            remove(shared, removed)?;
+            if log_exists(&task.log) {
+                let open = shared.files.get_or_create(segment)?;
+                open.indexes().truncate(*to);
+                segment.truncate_transactions(&*shared.disk, *to)?;
+                let cut = open.file.set_len(u64::from(*position));
+                cut.map_err(StorageError::io("cut", &segment.path(FileKind::Log)))?;
+                if segment.soil() {
+                    shared.dirty.add_segment(&task.log, segment);
+                }
+                task.log.remove_snapshots(shared, |offset| offset > *to)?;
+            }
+            Ok(())
+        }
+        What::Reset { removed, .. } => {
+            remove(shared, removed)?;
+            if log_exists(&task.log) {
+                task.log.remove_snapshots(shared, |_| true)?;
+            }
+            Ok(())
+        }
+    }
+}
+
+fn log_exists(log: &Log) -> bool {
+    log.folder().exists()
+}
+
+fn roll(
+    shared: &Shared,
+    log: &Arc<Log>,
+    finished: &Arc<Segment>,
+    (offset, snapshot): &(Offset, Vec<u8>),
+) -> Result<(), StorageError> {
+    let open = open_for_write(shared, log, finished)?;
+    open.indexes().close(finished.max_timestamp());
+    finished.finish();
+    if finished.soil() {
+        shared.dirty.add_segment(log, finished);
+    }
+    let path = log.folder().file(*offset, FileKind::ProducerSnapshot);
+    let write = || {
+        let file = shared.disk.open(&path, Open::Create)?;
+        file.set_len(0)?;
+        file.write_all_at(&[IoSlice::new(snapshot)], 0)
+    };
+    write().map_err(StorageError::io("write", &path))?;
+    shared.dirty.add_file(path);
+    Ok(())
+}
+
+/// Takes away the files of segments that are in no view any more. Removing a large file takes the
+/// file system a while, so here it only gets another name; the checkpoint removes it.
+pub(crate) fn remove(shared: &Shared, segments: &[Arc<Segment>]) -> Result<(), StorageError> {
+    use FileKind::{Log, OffsetIndex, ProducerSnapshot, TimeIndex, TransactionIndex};
+    for segment in segments {
+        segment.retire();
+        let path = segment.path(Log);
+        let file = SegmentFile::live(segment.base_offset(), Log).with_stage(Stage::Deleted);
+        let doomed = segment.folder().path().join(file.to_string());
+        unless_missing(shared.disk.rename(&path, &doomed), "rename", &path)?;
+        for kind in [OffsetIndex, TimeIndex, TransactionIndex, ProducerSnapshot] {
+            let path = segment.path(kind);
+            unless_missing(shared.disk.remove_file(&path), "remove", &path)?;
+        }
+        shared.dirty.add_doomed(doomed);
+    }
+    Ok(())
+}
+
+/// What is gone already needs no removal.
+pub(crate) fn unless_missing(
+    result: io::Result<()>,
+    doing: &'static str,
+    path: &Path,
+) -> Result<(), StorageError> {
+    match result {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        other => other.map_err(StorageError::io(doing, path)),
+    }
+}

@@ -1,0 +1,104 @@
+//! The small files of a partition's folder: made by the journal's writer and the checkpoint, never
+//! on the way of an append.
+
+use std::{io, sync::Arc};
+
+use milena_env::disk::Open;
+use milena_protocol::Offset;
+
+use super::Log;
+use crate::{
+    checkpoints,
+    directory::Shared,
+    error::StorageError,
+    names::{self, FileKind, SegmentFile},
+    partition_metadata,
+};
+
+impl Log {
+    /// Makes the partition's folder, with its topic's id in it.
+    pub(crate) fn make_folder(&self, shared: &Shared) -> Result<(), StorageError> {
+        let path = self.folder.path();
+        shared.disk.create_dir_all(&path).map_err(StorageError::io("create folder", &path))?;
+        let metadata = path.join(names::PARTITION_METADATA);
+        partition_metadata::store_topic_id(&*shared.disk, &metadata, self.topic_id)?;
+        shared.dirty.add_folder(&path);
+        shared.dirty.add_folder(&shared.path);
+        self.folder.made();
+        Ok(())
+    }
+
+    /// For a checkpoint: everything that the journal alone knows of this log and that is in no
+    /// segment. A log that nothing was written to gets its folder and an empty segment.
+    pub(crate) fn save_files(self: &Arc<Self>, shared: &Shared) -> Result<(), StorageError> {
+        let (epochs, active) = {
+            let mut state = self.lock();
+            if state.closed {
+                return Ok(());
+            }
+            let changed = std::mem::take(&mut state.epochs_changed);
+            (changed.then(|| state.epochs.clone()), Arc::clone(&state.active.segment))
+        };
+        if !self.folder.exists() {
+            self.make_folder(shared)?;
+        }
+        let path = active.path(FileKind::Log);
+        let made = shared.disk.open(&path, Open::Create);
+        made.map_err(StorageError::io("create", &path))?;
+        if let Some(epochs) = epochs {
+            let path = self.folder.path().join(names::LEADER_EPOCHS);
+            checkpoints::store_epochs(&*shared.disk, &path, &epochs)?;
+        }
+        Ok(())
+    }
+
+    /// For a clean stop: indexes, producers and epochs as they are now.
+    pub(crate) fn save_at_stop(self: &Arc<Self>, shared: &Shared) -> Result<(), StorageError> {
+        self.save_files(shared)?;
+        for segment in self.segments.load().iter() {
+            if segment.is_open() {
+                let open = shared.files.get(segment)?;
+                open.indexes().close(segment.max_timestamp());
+                drop(open);
+                let has_transactions = shared.files.save_indexes(segment)?;
+                shared.dirty.add_file(segment.path(FileKind::OffsetIndex));
+                shared.dirty.add_file(segment.path(FileKind::TimeIndex));
+                if has_transactions {
+                    shared.dirty.add_file(segment.path(FileKind::TransactionIndex));
+                }
+                shared.files.close(segment)?;
+            }
+        }
+        let (end, snapshot) = {
+            let state = self.lock();
+            (state.next_offset, state.producers.to_snapshot())
+        };
+        let path = self.folder.file(end, FileKind::ProducerSnapshot);
+        if shared.disk.metadata(&path).is_err() {
+            let stored = shared.disk.replace(&path, &snapshot);
+            stored.map_err(StorageError::io("write", &path))?;
+        }
+        Ok(())
+    }
+
+    /// Removes producer snapshots whose offset is refused.
+    pub(crate) fn remove_snapshots(
+        &self,
+        shared: &Shared,
+        is_refused: impl Fn(Offset) -> bool,
+    ) -> Result<(), StorageError> {
+        let folder = self.folder.path();
+        let entries = match shared.disk.list(&folder) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            other => other.map_err(StorageError::io("list", &folder))?,
+        };
+        for entry in entries {
+            let Some(file) = SegmentFile::parse(&entry.name) else { continue };
+            if file.kind == FileKind::ProducerSnapshot && is_refused(file.base_offset) {
+                let path = folder.join(&entry.name);
+                shared.disk.remove_file(&path).map_err(StorageError::io("remove", &path))?;
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,286 @@
+//! The log of one partition.
+//!
+//! [`Log`] is shared by everybody: appends take its one short lock, readers never do. What decides
+//! is in `state`, what readers see is an immutable list of segments, the `tail` in memory and the
+//! `ends`. Files are written by the journal's writer alone.
+
+mod append;
+mod ends;
+mod files;
+mod look_up;
+pub(crate) mod open;
+mod read;
+mod retention;
+mod state;
+mod tail;
+mod truncate;
+
+use std::sync::{
+    Arc, Mutex, MutexGuard, PoisonError,
+    atomic::{AtomicU64, Ordering},
+};
+
+use arc_swap::{ArcSwap, Guard};
+use milena_protocol::{LeaderEpoch, Offset, Uuid};
+
+pub use append::{AppendError, Appended};
+pub use look_up::TimestampedOffset;
+pub use read::{Limit, Piece, ReadError, ReadPlan};
+
+use self::{ends::Ends, state::State, tail::Tail};
+use crate::{
+    config::LogConfig,
+    directory::Shared,
+    error::StorageError,
+    index::AbortedTransaction,
+    journal::{entry::CloseReason, queue::What},
+    segment::{Folder, Segment},
+};
+
+/// Which partition of which topic.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TopicPartition {
+    pub topic: Box<str>,
+    pub partition: i32,
+}
+
+impl std::fmt::Display for TopicPartition {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}-{}", self.topic, self.partition)
+    }
+}
+
+/// A list of segments that never changes; a roll or a cut makes another.
+type Segments = Vec<Arc<Segment>>;
+
+#[derive(Debug)]
+pub struct Log {
+    name: TopicPartition,
+    topic_id: Uuid,
+    /// Its name in the journal.
+    alias: u32,
+    shared: Arc<Shared>,
+    folder: Arc<Folder>,
+    config: ArcSwap<LogConfig>,
+    state: Mutex<State>,
+    segments: ArcSwap<Segments>,
+    tail: Tail,
+    ends: Ends,
+    /// In which use of a journal file the alias was last explained.
+    opened_in: AtomicU64,
+}
+
+impl Log {
+    #[must_use]
+    pub const fn name(&self) -> &TopicPartition {
+        &self.name
+    }
+
+    #[must_use]
+    pub const fn topic_id(&self) -> Uuid {
+        self.topic_id
+    }
+
+    /// The first offset that may be read; it only grows.
+    #[must_use]
+    pub fn start_offset(&self) -> Offset {
+        self.ends.start()
+    }
+
+    /// The first offset that lies here rather than in tiered storage: as yet the same.
+    #[must_use]
+    pub fn local_start_offset(&self) -> Offset {
+        self.ends.start()
+    }
+
+    /// The offset that the next record gets.
+    #[must_use]
+    pub fn appended_end(&self) -> Offset {
+        self.ends.appended()
+    }
+
+    /// The offset below which everything survives a power failure.
+    #[must_use]
+    pub fn durable_end(&self) -> Offset {
+        self.ends.durable()
+    }
+
+    /// Waits until everything below `offset` is durable; `false` if that will not happen, because
+    /// the log was cut or closed or its directory went offline.
+    pub async fn wait_durable(&self, offset: Offset) -> bool {
+        self.ends.wait_durable(offset).await
+    }
+
+    /// Waits until everything below `offset` is appended; `false` as above.
+    pub async fn wait_appended(&self, offset: Offset) -> bool {
+        self.ends.wait_appended(offset).await
+    }
+
+    /// The offset below which every transaction is decided, given how far the log is replicated.
+    #[must_use]
+    pub fn last_stable_offset(&self, high_watermark: Offset) -> Offset {
+        let mut state = self.lock();
+        state.producers.raise_high_watermark(high_watermark);
+        let unstable = state.producers.first_unstable_offset();
+        unstable.map_or(high_watermark, |offset| offset.min(high_watermark))
+    }
+
+    /// The latest leader epoch that wrote or was announced.
+    #[must_use]
+    pub fn latest_epoch(&self) -> Option<LeaderEpoch> {
+        self.lock().epochs.latest().map(|entry| entry.epoch)
+    }
+
+    /// Notes that a leader begins `epoch` at the log's end.
+    pub fn begin_epoch(self: &Arc<Self>, epoch: LeaderEpoch) {
+        let mut state = self.lock();
+        let end = state.next_offset;
+        if state.epochs.assign(epoch, end) {
+            state.epochs_changed = true;
+            self.shared.dirty.add_log(self);
+        }
+    }
+
+    /// The greatest epoch at or below `epoch`, and the offset at which it ended.
+    #[must_use]
+    pub fn end_offset_for(&self, epoch: LeaderEpoch) -> Option<(LeaderEpoch, Offset)> {
+        let state = self.lock();
+        state.epochs.end_offset_for(epoch, state.next_offset)
+    }
+
+    /// The epoch in which the record at `offset` was written.
+    #[must_use]
+    pub fn epoch_for_offset(&self, offset: Offset) -> Option<LeaderEpoch> {
+        self.lock().epochs.epoch_for_offset(offset)
+    }
+
+    /// Lets `look` see what is known of the producers, for DescribeProducers.
+    pub fn with_producers<T>(
+        &self,
+        look: impl FnOnce(&crate::producers::ProducerStates) -> T,
+    ) -> T {
+        look(&self.lock().producers)
+    }
+
+    /// Aborted transactions that a reader of committed records in `[from, to)` must know.
+    pub fn aborted_transactions(
+        &self,
+        from: Offset,
+        to: Offset,
+    ) -> Result<Vec<AbortedTransaction>, StorageError> {
+        let segments = self.segments.load();
+        let first = segments.partition_point(|s| s.base_offset() <= from).saturating_sub(1);
+        let mut found = Vec::new();
+        for segment in segments.iter().skip(first) {
+            let (some, is_complete) =
+                segment.aborted_transactions(&*self.shared.disk, from, to)?;
+            found.extend(some);
+            if is_complete {
+                break;
+            }
+        }
+        Ok(found)
+    }
+
+    /// Bytes of all segments, written or waiting to be.
+    #[must_use]
+    pub fn size_bytes(&self) -> u64 {
+        let active = self.lock().active.size;
+        let segments = self.segments.load();
+        let (_, closed) = segments.split_last().map_or((None, &[][..]), |(l, c)| (Some(l), c));
+        closed.iter().map(|s| s.written()).sum::<u64>() + active
+    }
+
+    #[must_use]
+    pub fn config(&self) -> Guard<Arc<LogConfig>> {
+        self.config.load()
+    }
+
+    pub(crate) const fn alias(&self) -> u32 {
+        self.alias
+    }
+
+    pub(crate) const fn folder(&self) -> &Arc<Folder> {
+        &self.folder
+    }
+
+    /// Whether the alias was explained in this use of a journal file; from now on it is.
+    pub(crate) fn opened_in(&self, file_use: u64) -> bool {
+        self.opened_in.swap(file_use, Ordering::Relaxed) == file_use
+    }
+
+    /// The journal's writer: everything below `end` is durable, if the log was not cut since.
+    pub(crate) fn publish_durable(&self, end: Offset, incarnation: u32) {
+        let state = self.lock();
+        if state.incarnation == incarnation {
+            self.ends.raise_durable(end);
+        }
+    }
+
+    /// The journal's writer: everything below `end` is in segment files.
+    pub(crate) fn in_segments(&self, end: Offset, incarnation: u32) {
+        let mut state = self.lock();
+        if state.incarnation == incarnation {
+            self.ends.raise_written(end);
+            let appended = state.next_offset;
+            self.tail.drop_below(end, &mut state.tail_end, appended);
+        }
+    }
+
+    pub(crate) fn written_end(&self) -> Offset {
+        self.ends.written()
+    }
+
+    pub(crate) fn recovery_point(&self) -> Offset {
+        self.ends.recovery_point()
+    }
+
+    pub(crate) fn advance_recovery_point(&self, to: Offset) {
+        self.ends.raise_recovery_point(to.min(self.ends.written()));
+    }
+
+    pub(crate) fn first_segment(&self) -> Offset {
+        self.segments.load().first().map_or(Offset::ZERO, |s| s.base_offset())
+    }
+
+    /// From here on appends are refused.
+    pub(crate) fn refuse_appends(&self) {
+        self.lock().closed = true;
+    }
+
+    /// The partition leaves this directory.
+    pub(crate) fn close_for(self: &Arc<Self>, reason: CloseReason) {
+        self.refuse_appends();
+        self.enqueue(What::Close(reason));
+        self.ends.close();
+    }
+
+    /// Nobody is to sync the segments any more.
+    pub(crate) fn retire_segments(&self) {
+        self.segments.load().iter().for_each(|segment| segment.retire());
+    }
+
+    /// The directory went offline: whoever waits learns that it is in vain.
+    pub(crate) fn wake_all(&self) {
+        self.ends.close();
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The lock, if appends are welcome.
+    fn lock_to_append(&self) -> Result<MutexGuard<'_, State>, AppendError> {
+        if let Some(offline) = self.shared.offline_error() {
+            return Err(offline.into());
+        }
+        if self.shared.is_disk_full() {
+            return Err(AppendError::DiskFull(self.shared.path.display().to_string()));
+        }
+        let state = self.lock();
+        if state.closed {
+            return Err(AppendError::Closed(self.name.to_string()));
+        }
+        Ok(state)
+    }
+}

@@ -1,0 +1,518 @@
+//! Opening a log that lies on disk: as it was left cleanly, behind the journal's replay, or after
+//! somebody's crash, with a scan.
+//!
+//! Whatever can be had from the batches (indexes, producers, epochs) is had from them where its
+//! file is lost or not to be trusted. A bad batch above the recovery point ends the log there; one
+//! below it is corruption, and nothing behind it is touched.
+
+use std::{collections::BTreeSet, io, sync::Arc};
+
+use arc_swap::ArcSwap;
+use milena_env::disk::Open;
+use milena_protocol::{Offset, Uuid};
+
+use super::{
+    Log, Segments, TopicPartition,
+    append::read_marker,
+    ends::Ends,
+    state::{Active, State},
+    tail::{Tail, TailEnd},
+};
+use crate::{
+    checkpoints,
+    config::LogConfig,
+    directory::Shared,
+    epochs::EpochCache,
+    error::StorageError,
+    index::{AbortedTransaction, TimeIndex},
+    names::{self, FileKind, SegmentFile, Stage},
+    producers::ProducerStates,
+    segment::{
+        Folder, MaxTimestamp, Segment,
+        scan::{End, Scanned, Scanner},
+    },
+};
+
+/// How a log was left.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Left {
+    /// Stopped: every file is as it should be.
+    Clean,
+    /// By a crash, but the journal has vouched for every byte. Derived files are rebuilt.
+    Journalled,
+    /// By a crash without journal: what lies beyond the recovery point is to be proven.
+    Unproven,
+}
+
+/// What is known of a log before its folder is looked at.
+#[derive(Clone, Debug)]
+pub(crate) struct Opening {
+    pub name: TopicPartition,
+    pub topic_id: Uuid,
+    pub config: Arc<LogConfig>,
+    pub left: Left,
+    pub recovery_point: Offset,
+    pub start: Offset,
+}
+
+impl Log {
+    /// A log that exists in the journal alone, yet.
+    pub(crate) fn create(shared: &Arc<Shared>, folder: Folder, opening: Opening) -> Self {
+        let folder = Arc::new(folder);
+        let segment = Arc::new(Segment::new(&folder, opening.start));
+        let now_ms = shared.clock.now_ms();
+        let active = Active::new(Arc::clone(&segment), now_ms, &opening.config);
+        let parts = Parts {
+            segments: vec![segment],
+            active,
+            producers: ProducerStates::new(opening.start),
+            epochs: EpochCache::default(),
+            start: opening.start,
+            end: opening.start,
+        };
+        Self::from_parts(shared, folder, opening, parts)
+    }
+
+    /// Opens what lies in a folder.
+    pub(crate) fn open(
+        shared: &Arc<Shared>,
+        folder: Folder,
+        opening: Opening,
+    ) -> Result<Self, StorageError> {
+        let folder = Arc::new(folder);
+        let rebuild = Rebuild { shared, log_config: &opening.config };
+        let parts = rebuild.open(&folder, &opening)?;
+        Ok(Self::from_parts(shared, folder, opening, parts))
+    }
+
+    fn from_parts(
+        shared: &Arc<Shared>,
+        folder: Arc<Folder>,
+        opening: Opening,
+        parts: Parts,
+    ) -> Self {
+        let recovery_point = match opening.left {
+            Left::Clean => parts.end,
+            _ => opening.recovery_point.min(parts.end),
+        };
+        let state = State {
+            next_offset: parts.end,
+            epochs: parts.epochs,
+            producers: parts.producers,
+            active: parts.active,
+            tail_end: TailEnd::default(),
+            incarnation: 0,
+            epochs_changed: false,
+            closed: false,
+        };
+        Self {
+            name: opening.name,
+            topic_id: opening.topic_id,
+            alias: shared.next_alias(),
+            shared: Arc::clone(shared),
+            folder,
+            config: ArcSwap::new(opening.config),
+            state: state.into(),
+            segments: ArcSwap::from_pointee(parts.segments),
+            tail: Tail::default(),
+            ends: Ends::new(parts.start, parts.end, recovery_point),
+            opened_in: 0.into(),
+        }
+    }
+}
+
+/// A log taken apart.
+struct Parts {
+    segments: Segments,
+    active: Active,
+    producers: ProducerStates,
+    epochs: EpochCache,
+    start: Offset,
+    end: Offset,
+}
+
+/// Gets back from the batches what no file says.
+pub(super) struct Rebuild<'a> {
+    pub shared: &'a Arc<Shared>,
+    pub log_config: &'a LogConfig,
+}
+
+impl Rebuild<'_> {
+    fn open(&self, folder: &Arc<Folder>, opening: &Opening) -> Result<Parts, StorageError> {
+        let mut segments = self.list(folder, opening.start)?;
+        let doubtful = match opening.left {
+            Left::Clean => self.first_rotten_transactions(&segments),
+            _ => Some(base_of(&segments, opening.recovery_point)),
+        };
+        if let Some(from) = doubtful {
+            self.forget_indexes(&segments, from)?;
+        }
+        if opening.left == Left::Unproven {
+            self.prove(&mut segments, opening.recovery_point)?;
+        }
+        let (last, finished) =
+            segments.split_last().map_or((None, &[][..]), |(last, rest)| (Some(last), rest));
+        for segment in finished {
+            segment.finish();
+            self.date(segment)?;
+        }
+        let Some(last) = last else {
+            return Err(StorageError::corrupt(&folder.path(), 0, "a log without a segment"));
+        };
+        let (active, end) = self.active(last)?;
+        last.set_max_timestamp(active.max);
+        let first = segments.first().map_or(opening.start, |s| s.base_offset());
+        let start = opening.start.max(first).min(end);
+        let mut epochs = self.epochs(folder, &segments)?;
+        let mut producers = self.snapshot(folder, doubtful.unwrap_or(end), end)?;
+        if opening.left == Left::Clean && producers.is_none() && doubtful.is_none() {
+            // Nobody left a snapshot: there were no producers.
+            producers = Some(ProducerStates::new(end));
+        }
+        let mut producers = producers.unwrap_or_else(|| ProducerStates::new(start));
+        self.replay(&segments, end, &mut producers, Some(&mut epochs), doubtful)?;
+        epochs.truncate_from_end(end);
+        epochs.truncate_from_start(start);
+        producers.raise_log_start(start);
+        self.remove_stray_snapshots(folder, &segments, end)?;
+        Ok(Parts { segments, active, producers, epochs, start, end })
+    }
+
+    /// The segments of a folder, in order; whatever a crash left half done is tidied away.
+    fn list(&self, folder: &Arc<Folder>, start: Offset) -> Result<Segments, StorageError> {
+        let path = folder.path();
+        let disk = &*self.shared.disk;
+        let entries = disk.list(&path).map_err(StorageError::io("list", &path))?;
+        let files: Vec<SegmentFile> =
+            entries.iter().filter_map(|e| SegmentFile::parse(&e.name)).collect();
+        let is_log = |f: &&SegmentFile| f.kind == FileKind::Log && f.stage == Stage::Live;
+        let logs: BTreeSet<Offset> = files.iter().filter(is_log).map(|f| f.base_offset).collect();
+        for file in &files {
+            let is_left_over = matches!(file.stage, Stage::Deleted | Stage::Cleaned);
+            let is_orphan = file.stage == Stage::Live
+                && file.kind != FileKind::ProducerSnapshot
+                && !logs.contains(&file.base_offset);
+            if is_left_over || is_orphan {
+                let path = path.join(file.to_string());
+                disk.remove_file(&path).map_err(StorageError::io("remove", &path))?;
+            }
+        }
+        let mut segments = Segments::new();
+        for base_offset in logs {
+            let file = SegmentFile::live(base_offset, FileKind::Log);
+            let file_path = path.join(file.to_string());
+            let metadata = disk.metadata(&file_path);
+            let len = metadata.map_err(StorageError::io("look at", &file_path))?.len;
+            let transactions = SegmentFile::live(base_offset, FileKind::TransactionIndex);
+            let has_transactions = files.contains(&transactions);
+            segments.push(Arc::new(Segment::existing(folder, base_offset, len, has_transactions)));
+        }
+        if segments.is_empty() {
+            segments.push(Arc::new(Segment::new(folder, start)));
+        }
+        Ok(segments)
+    }
+
+    /// The base of the first segment whose transaction index cannot be read.
+    fn first_rotten_transactions(&self, segments: &Segments) -> Option<Offset> {
+        let disk = &*self.shared.disk;
+        let is_rotten = |s: &&Arc<Segment>| {
+            s.aborted_transactions(disk, s.base_offset(), s.base_offset()).is_err()
+        };
+        segments.iter().find(is_rotten).map(|s| s.base_offset())
+    }
+
+    /// Indexes of segments from `from` on are not to be trusted.
+    fn forget_indexes(&self, segments: &Segments, from: Offset) -> Result<(), StorageError> {
+        for segment in segments.iter().filter(|s| s.base_offset() >= from) {
+            segment.forget_transactions();
+            for kind in [FileKind::OffsetIndex, FileKind::TimeIndex, FileKind::TransactionIndex] {
+                let path = segment.path(kind);
+                match self.shared.disk.remove_file(&path) {
+                    Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                        return Err(StorageError::io("remove", &path)(error));
+                    }
+                    _ => {}
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Checks every batch from the recovery point's segment on; ends the log at the first that is
+    /// bad, unless that lies below the recovery point.
+    fn prove(
+        &self,
+        segments: &mut Segments,
+        recovery_point: Offset,
+    ) -> Result<(), StorageError> {
+        let from = base_of(segments, recovery_point);
+        let first = segments.partition_point(|s| s.base_offset() < from);
+        for (index, segment) in segments.iter().enumerate().skip(first) {
+            let path = segment.path(FileKind::Log);
+            let open = self.shared.disk.open(&path, Open::ReadWrite);
+            let file = open.map_err(StorageError::io("open", &path))?;
+            let mut scanner = Scanner::checked(&file, 0, segment.written());
+            let mut reached = segment.base_offset();
+            let end = loop {
+                match scanner.next().map_err(StorageError::io("read", &path))? {
+                    Ok(batch) if batch.base_offset() < reached && batch.header.is_some() => {
+                        let reason = "offsets go backwards";
+                        break End::Invalid { position: batch.position, reason };
+                    }
+                    Ok(batch) => reached = batch.last_offset.next(),
+                    Err(end) => break end,
+                }
+            };
+            let End::Invalid { position, reason } = end else { continue };
+            if reached < recovery_point {
+                return Err(StorageError::corrupt(&path, position, reason));
+            }
+            tracing::warn!(
+                file = %path.display(),
+                position,
+                reason,
+                log_end = reached.0,
+                "the log ends here after an unclean stop; what follows was never acknowledged"
+            );
+            let cut = || file.set_len(position).and_then(|()| file.sync_data());
+            cut().map_err(StorageError::io("cut", &path))?;
+            segment.set_written(position);
+            let removed = segments.split_off(index + 1);
+            crate::journal::segments::remove(self.shared, &removed)?;
+            return Ok(());
+        }
+        Ok(())
+    }
+
+    /// Finds a finished segment's greatest timestamp: the last entry of its time index.
+    fn date(&self, segment: &Arc<Segment>) -> Result<(), StorageError> {
+        let path = segment.path(FileKind::TimeIndex);
+        let last_entry = || {
+            let file = self.shared.disk.open(&path, Open::Read).ok()?;
+            let mut bytes = [0; 12];
+            let at = file.size().ok()?.checked_sub(12).filter(|at| at % 12 == 0)?;
+            file.read_exact_at(&mut bytes, at).ok()?;
+            let last = TimeIndex::parse(segment.base_offset(), &bytes).ok()?.entries().last();
+            (last.timestamp > 0).then_some(last)
+        };
+        let last = match last_entry() {
+            Some(last) => last,
+            None => self.shared.files.get(segment)?.indexes().times.entries().last(),
+        };
+        segment.set_max_timestamp(MaxTimestamp { timestamp: last.timestamp, offset: last.offset });
+        Ok(())
+    }
+
+    /// Where a segment stands that is to be appended to, from its indexes and a walk over what
+    /// lies behind their last entry.
+    pub(super) fn active(
+        &self,
+        segment: &Arc<Segment>,
+    ) -> Result<(Active, Offset), StorageError> {
+        let now_ms = self.shared.clock.now_ms();
+        let mut active = Active::new(Arc::clone(segment), now_ms, self.log_config);
+        let written = segment.written();
+        if written == 0 {
+            return Ok((active, segment.base_offset()));
+        }
+        let open = self.shared.files.get(segment)?;
+        let (last, newest, entries) = {
+            let indexes = open.indexes();
+            let entries = indexes.offsets.entries();
+            (entries.last(), indexes.times.entries().last(), entries.len())
+        };
+        let path = segment.path(FileKind::Log);
+        let read = StorageError::io("read", &path);
+        let mut first = Scanner::headers(&open.file, 0, written);
+        if let Ok(batch) = first.next().map_err(read)? {
+            active.first_timestamp = (batch.max_timestamp >= 0).then_some(batch.max_timestamp);
+        }
+        active.max = MaxTimestamp { timestamp: newest.timestamp, offset: newest.offset };
+        active.entries = entries as u64;
+        let from = last.map_or(0, |entry| u64::from(entry.position));
+        let mut end = segment.base_offset();
+        let mut scanner = Scanner::headers(&open.file, from, written);
+        while let Ok(batch) = scanner.next().map_err(StorageError::io("read", &path))? {
+            end = batch.last_offset.next();
+            active.max.include(batch.max_timestamp, batch.last_offset);
+            active.since_entry += batch.size;
+        }
+        active.size = scanner.position();
+        if active.size != written {
+            return Err(StorageError::corrupt(&path, active.size, "no batch header"));
+        }
+        Ok((active, end))
+    }
+
+    /// The epochs from their file, or from the batches where it is lost.
+    fn epochs(&self, folder: &Folder, segments: &Segments) -> Result<EpochCache, StorageError> {
+        let path = folder.path();
+        if let Ok(Some(epochs)) = checkpoints::load_epochs(&*self.shared.disk, &path.join(names::LEADER_EPOCHS)) {
+            return Ok(epochs);
+        }
+        let mut epochs = EpochCache::default();
+        for segment in segments {
+            self.walk(segment, segment.base_offset(), |batch, _| {
+                if let Some(header) = batch.header {
+                    epochs.assign(header.leader_epoch, header.base_offset);
+                }
+                Ok(())
+            })?;
+        }
+        Ok(epochs)
+    }
+
+    /// The newest sound snapshot at or below `at_most`; damaged ones are passed over.
+    fn snapshot(
+        &self,
+        folder: &Folder,
+        at_most: Offset,
+        end: Offset,
+    ) -> Result<Option<ProducerStates>, StorageError> {
+        let path = folder.path();
+        for offset in self.snapshots(folder)?.into_iter().rev() {
+            if offset > at_most.min(end) {
+                continue;
+            }
+            let file = SegmentFile::live(offset, FileKind::ProducerSnapshot).to_string();
+            let Ok(bytes) = self.shared.disk.read(&path.join(file)) else { continue };
+            match ProducerStates::from_snapshot(offset, &bytes) {
+                Ok(producers) => return Ok(Some(producers)),
+                Err(error) => tracing::warn!(
+                    folder = %path.display(),
+                    %error,
+                    "producer snapshot is damaged; the producers are found again from the log"
+                ),
+            }
+        }
+        Ok(None)
+    }
+
+    fn snapshots(&self, folder: &Folder) -> Result<BTreeSet<Offset>, StorageError> {
+        let path = folder.path();
+        let entries = self.shared.disk.list(&path).map_err(StorageError::io("list", &path))?;
+        let files = entries.iter().filter_map(|entry| SegmentFile::parse(&entry.name));
+        let snapshots = files.filter(|file| {
+            file.kind == FileKind::ProducerSnapshot && file.stage == Stage::Live
+        });
+        Ok(snapshots.map(|file| file.base_offset).collect())
+    }
+
+    /// Snapshots belong to the start of a segment; of the others only the newest is of use.
+    fn remove_stray_snapshots(
+        &self,
+        folder: &Folder,
+        segments: &Segments,
+        end: Offset,
+    ) -> Result<(), StorageError> {
+        let snapshots = self.snapshots(folder)?;
+        let newest = snapshots.iter().rev().find(|offset| **offset <= end).copied();
+        for offset in snapshots {
+            let is_base = segments.iter().any(|s| s.base_offset() == offset);
+            if !is_base && Some(offset) != newest {
+                let path = folder.file(offset, FileKind::ProducerSnapshot);
+                let removed = self.shared.disk.remove_file(&path);
+                removed.map_err(StorageError::io("remove", &path))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The producers as they were at `end`.
+    pub(super) fn producers(
+        &self,
+        folder: &Folder,
+        segments: &Segments,
+        end: Offset,
+    ) -> Result<ProducerStates, StorageError> {
+        let found = self.snapshot(folder, end, end)?;
+        let first = segments.first().map_or(end, |s| s.base_offset());
+        let mut producers = found.unwrap_or_else(|| ProducerStates::new(first));
+        self.replay(segments, end, &mut producers, None, None)?;
+        Ok(producers)
+    }
+
+    /// Takes in what lies behind the producers' end. Transaction indexes are filled from `doubtful`
+    /// on, where they were forgotten.
+    fn replay(
+        &self,
+        segments: &Segments,
+        end: Offset,
+        producers: &mut ProducerStates,
+        mut epochs: Option<&mut EpochCache>,
+        doubtful: Option<Offset>,
+    ) -> Result<(), StorageError> {
+        let disk = &*self.shared.disk;
+        let from = producers.end_offset();
+        if from >= end {
+            return Ok(());
+        }
+        let first = base_of(segments, from);
+        for segment in segments.iter().filter(|s| s.base_offset() >= first) {
+            let index_it = doubtful.is_some_and(|base| segment.base_offset() >= base);
+            self.walk(segment, from, |batch, bytes| {
+                let Some(header) = batch.header.filter(|h| h.next_offset() <= end) else {
+                    return Ok(());
+                };
+                if let Some(epochs) = &mut epochs {
+                    epochs.assign(header.leader_epoch, header.base_offset);
+                }
+                if let Some(bytes) = bytes
+                    && let Ok(Some(marker)) = read_marker(&bytes, &header)
+                    && let Some(done) = producers.end_transaction(&marker)
+                    && done.is_abort
+                    && index_it
+                {
+                    let aborted = AbortedTransaction {
+                        producer_id: done.producer_id,
+                        first_offset: done.first_offset,
+                        last_offset: done.last_offset,
+                        last_stable_offset: done.last_stable_offset,
+                    };
+                    segment.add_aborted(disk, aborted)?;
+                }
+                producers.update(&header);
+                Ok(())
+            })?;
+        }
+        Ok(())
+    }
+
+    /// Visits the batches of a segment from `from` on; control batches with their bytes.
+    fn walk(
+        &self,
+        segment: &Arc<Segment>,
+        from: Offset,
+        mut visit: impl FnMut(&Scanned, Option<Vec<u8>>) -> Result<(), StorageError>,
+    ) -> Result<(), StorageError> {
+        let written = segment.written();
+        if written == 0 {
+            return Ok(());
+        }
+        let open = self.shared.files.get(segment)?;
+        let path = segment.path(FileKind::Log);
+        let position = open.indexes().offsets.entries().look_up(from).position;
+        let mut scanner = Scanner::headers(&open.file, u64::from(position), written);
+        while let Ok(batch) = scanner.next().map_err(StorageError::io("read", &path))? {
+            if batch.last_offset < from {
+                continue;
+            }
+            let is_control = batch.header.is_some_and(|h| h.attributes.is_control());
+            let bytes = is_control.then(|| {
+                let mut bytes = vec![0; batch.size as usize];
+                open.file.read_exact_at(&mut bytes, batch.position).map(|()| bytes)
+            });
+            let bytes = bytes.transpose().map_err(StorageError::io("read", &path))?;
+            visit(&batch, bytes)?;
+        }
+        Ok(())
+    }
+}
+
+/// The base of the segment that holds `offset`.
+fn base_of(segments: &Segments, offset: Offset) -> Offset {
+    let after = segments.partition_point(|s| s.base_offset() <= offset);
+    let holds = segments.get(after.saturating_sub(1)).or(segments.first());
+    holds.map_or(offset, |s| s.base_offset())
+}

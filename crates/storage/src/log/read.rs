@@ -1,0 +1,230 @@
+//! Reading: which bytes answer a fetch, as a plan of file ranges and pieces of memory. Nothing is
+//! copied here, and nothing waits for an append.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use milena_env::DiskFile;
+use milena_protocol::Offset;
+
+use super::Log;
+use crate::{
+    error::StorageError,
+    names::FileKind,
+    segment::{
+        OpenSegment, Segment,
+        scan::{Scanned, Scanner},
+    },
+};
+
+/// How often a read starts anew when batches moved from memory to a file under its eyes.
+const TRIES: usize = 4;
+
+#[derive(Debug, thiserror::Error)]
+pub enum ReadError {
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+    #[error("offset {offset} is not within {start} and {end}")]
+    OutOfRange { offset: Offset, start: Offset, end: Offset },
+}
+
+/// Some bytes of a log, in order.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Piece {
+    /// A range of a segment's file, for `sendfile` or a read.
+    File { file: Arc<dyn DiskFile>, position: u64, len: usize },
+    /// One batch that is still in memory.
+    Memory(Bytes),
+}
+
+/// What answers a read: whole batches, the first of which holds or follows the wanted offset; the
+/// last may be cut where the reader's limit cut it.
+#[derive(Clone, Debug, Default)]
+pub struct ReadPlan {
+    pub pieces: Vec<Piece>,
+    pub len: usize,
+}
+
+impl ReadPlan {
+    fn push_file(&mut self, open: &OpenSegment, position: u64, len: usize) {
+        self.len += len;
+        self.pieces.push(Piece::File { file: Arc::clone(&open.file), position, len });
+    }
+
+    fn push_memory(&mut self, bytes: Bytes) {
+        self.len += bytes.len();
+        self.pieces.push(Piece::Memory(bytes));
+    }
+
+    /// All bytes of the plan, copied: for those who look into batches rather than send them.
+    pub fn read(&self) -> std::io::Result<Vec<u8>> {
+        let mut bytes = Vec::with_capacity(self.len);
+        for piece in &self.pieces {
+            match piece {
+                Piece::Memory(memory) => bytes.extend_from_slice(memory),
+                Piece::File { file, position, len } => {
+                    let from = bytes.len();
+                    bytes.resize(from + len, 0);
+                    let into = bytes.get_mut(from..).unwrap_or_default();
+                    file.read_exact_at(into, *position)?;
+                }
+            }
+        }
+        Ok(bytes)
+    }
+}
+
+/// How much a reader takes.
+#[derive(Clone, Copy, Debug)]
+pub struct Limit {
+    pub bytes_max: usize,
+    /// The first batch is given even where it is larger than that.
+    pub at_least_one: bool,
+}
+
+impl Log {
+    /// The batches from `from` on and below `bound`: the high watermark, the last stable offset or,
+    /// for a follower, the log's end.
+    pub fn read(&self, from: Offset, bound: Offset, limit: Limit) -> Result<ReadPlan, ReadError> {
+        for _ in 0..TRIES {
+            let (start, end) = (self.start_offset(), self.appended_end());
+            if from < start || from > end {
+                return Err(ReadError::OutOfRange { offset: from, start, end });
+            }
+            let bound = bound.min(end);
+            if from >= bound {
+                break;
+            }
+            let mut plan = ReadPlan::default();
+            if self.plan_memory(from, bound, limit, None, &mut plan) {
+                return Ok(plan);
+            }
+            match self.plan_file(from, bound, limit, &mut plan) {
+                Ok(()) if !plan.pieces.is_empty() => return Ok(plan),
+                Ok(()) => {}
+                // Retention took the segment away; the next look says that it is out of range.
+                Err(error) if self.start_offset() > from => drop(error),
+                Err(error) => return Err(error.into()),
+            }
+            // Nothing in any file: records between `from` and the tail were compacted away.
+            if self.plan_gap(from, bound, limit, &mut plan) {
+                return Ok(plan);
+            }
+        }
+        Ok(ReadPlan::default())
+    }
+
+    /// Adds batches from the tail: those that follow `behind` (segment and position), or else those
+    /// from the one that holds `from`. Says whether there were any.
+    fn plan_memory(
+        &self,
+        from: Offset,
+        bound: Offset,
+        limit: Limit,
+        behind: Option<(Offset, u64)>,
+        plan: &mut ReadPlan,
+    ) -> bool {
+        let mut any = false;
+        let mut next = behind;
+        self.tail.visit_from(from, |batch| {
+            let fits = match next {
+                Some((segment, position)) => {
+                    let at = (batch.segment, u64::from(batch.position));
+                    if at < (segment, position) {
+                        return true;
+                    }
+                    at == (segment, position)
+                }
+                None => any || batch.base_offset <= from,
+            };
+            let is_first = plan.pieces.is_empty() && limit.at_least_one;
+            let has_room = plan.len + batch.bytes.len() <= limit.bytes_max || is_first;
+            if !fits || !has_room || batch.base_offset >= bound {
+                return false;
+            }
+            plan.push_memory(batch.bytes.clone());
+            next = next.map(|(segment, at)| (segment, at + batch.bytes.len() as u64));
+            any = true;
+            true
+        });
+        any
+    }
+
+    /// Adds the tail from its first batch on, where `from` lies in a gap before it.
+    fn plan_gap(&self, from: Offset, bound: Offset, limit: Limit, plan: &mut ReadPlan) -> bool {
+        match self.tail.first_offset() {
+            Some(first) if first > from && self.written_end() <= first => {
+                self.plan_memory(first, bound, limit, None, plan)
+            }
+            _ => false,
+        }
+    }
+
+    /// Adds a range of the segment that holds `from`, and what of the tail lies right behind it.
+    fn plan_file(
+        &self,
+        from: Offset,
+        bound: Offset,
+        limit: Limit,
+        plan: &mut ReadPlan,
+    ) -> Result<(), StorageError> {
+        let segments = self.segments.load_full();
+        let first = segments.partition_point(|s| s.base_offset() <= from).saturating_sub(1);
+        for (index, segment) in segments.iter().enumerate().skip(first) {
+            let written = segment.written();
+            if written == 0 {
+                continue;
+            }
+            let open = self.shared.files.get(segment)?;
+            let Some(batch) = find(&open, segment, from, written)? else { continue };
+            if batch.base_offset() >= bound {
+                return Ok(());
+            }
+            let next_base = segments.get(index + 1).map(|s| s.base_offset());
+            let is_whole = next_base.map_or(self.written_end(), |base| base) <= bound;
+            let end = if is_whole {
+                written
+            } else {
+                find(&open, segment, bound, written)?.map_or(written, |beyond| beyond.position)
+            };
+            let available = end.saturating_sub(batch.position);
+            let mut len = available.min(limit.bytes_max as u64);
+            if len < batch.size && limit.at_least_one {
+                len = batch.size.min(available);
+            }
+            if len > 0 {
+                plan.push_file(&open, batch.position, len as usize);
+            }
+            if batch.position + len == written && is_whole {
+                let behind = Some((segment.base_offset(), written));
+                self.plan_memory(from, bound, limit, behind, plan);
+            }
+            return Ok(());
+        }
+        Ok(())
+    }
+}
+
+/// The first batch of a segment that ends at or beyond `offset`: look-up in the index, then a walk
+/// over headers.
+pub(super) fn find(
+    open: &OpenSegment,
+    segment: &Segment,
+    offset: Offset,
+    written: u64,
+) -> Result<Option<Scanned>, StorageError> {
+    let from = open.indexes().offsets.entries().look_up(offset).position;
+    let mut scanner = Scanner::headers(&open.file, u64::from(from), written);
+    let path = || segment.path(FileKind::Log);
+    loop {
+        match scanner.next().map_err(|source| StorageError::io("read", &path())(source))? {
+            Ok(batch) if batch.last_offset >= offset => return Ok(Some(batch)),
+            Ok(_) => {}
+            Err(crate::segment::scan::End::Whole) => return Ok(None),
+            Err(crate::segment::scan::End::Invalid { position, reason }) => {
+                return Err(StorageError::corrupt(&path(), position, reason));
+            }
+        }
+    }
+}

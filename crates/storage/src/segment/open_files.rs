@@ -1,0 +1,130 @@
+//! Which segments have their files open: opened on use, closed when too many are and others were
+//! used since. A segment with unsynced bytes stays open, since the error of a lost write would be
+//! reported to nobody once its descriptor is gone.
+
+use std::{
+    collections::VecDeque,
+    io,
+    sync::{Arc, Mutex, PoisonError, Weak, atomic::Ordering},
+};
+
+use milena_env::{Disk, disk::Open};
+
+use super::{OpenSegment, Segment};
+use crate::{error::StorageError, names::FileKind};
+
+#[derive(Debug)]
+pub(crate) struct OpenFiles {
+    disk: Arc<dyn Disk>,
+    open_max: usize,
+    /// A clock: the hand is at the front, and passes over what was used since its last round.
+    clock: Mutex<VecDeque<Weak<Segment>>>,
+}
+
+impl OpenFiles {
+    pub(crate) fn new(disk: Arc<dyn Disk>, open_max: usize) -> Self {
+        Self { disk, open_max, clock: Mutex::default() }
+    }
+
+    /// The segment's files, opened if they must be.
+    pub(crate) fn get(&self, segment: &Arc<Segment>) -> Result<Arc<OpenSegment>, StorageError> {
+        self.get_as(segment, Open::ReadWrite)
+    }
+
+    /// The same for the writer, which makes the file of a new segment.
+    pub(crate) fn get_or_create(
+        &self,
+        segment: &Arc<Segment>,
+    ) -> Result<Arc<OpenSegment>, StorageError> {
+        self.get_as(segment, Open::Create)
+    }
+
+    fn get_as(&self, segment: &Arc<Segment>, how: Open) -> Result<Arc<OpenSegment>, StorageError> {
+        segment.recently_used.store(true, Ordering::Relaxed);
+        let mut slot = segment.open_slot();
+        if let Some(open) = &*slot {
+            return Ok(Arc::clone(open));
+        }
+        let open = Arc::new(segment.open_files(&*self.disk, how)?);
+        *slot = Some(Arc::clone(&open));
+        drop(slot);
+        let crowded = {
+            let mut clock = self.clock.lock().unwrap_or_else(PoisonError::into_inner);
+            clock.push_back(Arc::downgrade(segment));
+            clock.len() > self.open_max
+        };
+        if crowded {
+            self.close_some()?;
+        }
+        Ok(open)
+    }
+
+    /// Moves the hand once around at most, and closes what it may.
+    fn close_some(&self) -> Result<(), StorageError> {
+        let mut clock = self.clock.lock().unwrap_or_else(PoisonError::into_inner);
+        for _ in 0..clock.len() {
+            if clock.len() <= self.open_max {
+                break;
+            }
+            let Some(candidate) = clock.pop_front() else { break };
+            let Some(segment) = candidate.upgrade() else { continue };
+            let used = segment.recently_used.swap(false, Ordering::Relaxed);
+            if used || segment.is_dirty() {
+                clock.push_back(candidate);
+                continue;
+            }
+            self.close(&segment)?;
+        }
+        Ok(())
+    }
+
+    /// Saves the segment's indexes and lets go of its files.
+    pub(crate) fn close(&self, segment: &Segment) -> Result<(), StorageError> {
+        let open = segment.open_slot().take();
+        let Some(open) = open else { return Ok(()) };
+        match open.indexes().save(&*self.disk, segment) {
+            // The partition was deleted meanwhile, and its indexes with it.
+            Err(StorageError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
+                Ok(())
+            }
+            other => other,
+        }
+    }
+
+    /// Makes a segment's files and everything in them durable; with its indexes once it is
+    /// finished.
+    pub(crate) fn sync(&self, segment: &Arc<Segment>) -> Result<(), StorageError> {
+        // Cleared first: what is written during the sync belongs to the next one.
+        segment.cleanse();
+        let open = self.get(segment)?;
+        let path = segment.path(FileKind::Log);
+        open.file.sync_data().map_err(StorageError::io("sync", &path))?;
+        if segment.is_finished() {
+            let has_transactions = self.save_indexes(segment)?;
+            let transactions = has_transactions.then_some(FileKind::TransactionIndex);
+            let kinds = [FileKind::OffsetIndex, FileKind::TimeIndex];
+            for kind in kinds.into_iter().chain(transactions) {
+                self.sync_file(segment, kind)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes what the index files do not have. Says whether there is one of transactions.
+    pub(crate) fn save_indexes(&self, segment: &Arc<Segment>) -> Result<bool, StorageError> {
+        self.get(segment)?.indexes().save(&*self.disk, segment)?;
+        segment.save_transactions(&*self.disk)
+    }
+
+    fn sync_file(&self, segment: &Segment, kind: FileKind) -> Result<(), StorageError> {
+        let path = segment.path(kind);
+        let file = self.disk.open(&path, Open::ReadWrite);
+        file.and_then(|file| file.sync_data()).map_err(StorageError::io("sync", &path))
+    }
+
+    #[cfg(test)]
+    pub(crate) fn open_count(&self) -> usize {
+        let clock = self.clock.lock().unwrap_or_else(PoisonError::into_inner);
+        clock.iter().filter_map(Weak::upgrade).filter(|s| s.open_slot().is_some()).count()
+    }
+}

@@ -1,0 +1,150 @@
+//! Walks the batches of a segment file in order: headers alone, or whole batches with their
+//! checksums.
+
+use std::sync::Arc;
+
+use milena_env::DiskFile;
+use milena_protocol::{
+    Offset,
+    records::{BatchHeader, HEADER_LEN, LOG_OVERHEAD, LegacyMessage, checksum},
+};
+
+/// Bytes read at once. A batch that is larger is read into a buffer of its own size, which is
+/// bounded by the file.
+const WINDOW: usize = 256 * 1024;
+/// Bytes read at once where only a header is wanted.
+const PEEK: usize = 4096;
+/// Bytes of an old message up to its checksummed part, and up to its timestamp.
+const OLD_MAGIC_AT: usize = 16;
+const OLD_TIMESTAMP_AT: usize = 18;
+const OLD_LEN_MIN: usize = 26;
+
+/// One batch as it lies in a segment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Scanned {
+    pub position: u64,
+    pub size: u64,
+    pub last_offset: Offset,
+    pub max_timestamp: i64,
+    /// `None` for a message of the formats 0 and 1, of which no more is known without unpacking.
+    pub header: Option<BatchHeader>,
+}
+
+impl Scanned {
+    pub(crate) fn base_offset(&self) -> Offset {
+        self.header.map_or(self.last_offset, |h| h.base_offset)
+    }
+}
+
+/// Why a walk ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum End {
+    /// At the end of what was to be walked, on a boundary.
+    Whole,
+    /// At something that is no valid batch.
+    Invalid { position: u64, reason: &'static str },
+}
+
+/// A walk over `[position, end)` of a file.
+#[derive(Debug)]
+pub(crate) struct Scanner<'a> {
+    file: &'a Arc<dyn DiskFile>,
+    position: u64,
+    end: u64,
+    check: bool,
+    buffer: Vec<u8>,
+    /// The position in the file of the buffer's first byte.
+    buffered_from: u64,
+}
+
+impl<'a> Scanner<'a> {
+    /// Reads headers and believes them.
+    pub(crate) fn headers(file: &'a Arc<dyn DiskFile>, position: u64, end: u64) -> Self {
+        Self { file, position, end, check: false, buffer: Vec::new(), buffered_from: 0 }
+    }
+
+    /// Reads everything and checks it.
+    pub(crate) fn checked(file: &'a Arc<dyn DiskFile>, position: u64, end: u64) -> Self {
+        Self { check: true, ..Self::headers(file, position, end) }
+    }
+
+    pub(crate) const fn position(&self) -> u64 {
+        self.position
+    }
+
+    /// The next batch, or how the walk ended.
+    pub(crate) fn next(&mut self) -> std::io::Result<Result<Scanned, End>> {
+        let left = self.end.saturating_sub(self.position);
+        if left == 0 {
+            return Ok(Err(End::Whole));
+        }
+        let position = self.position;
+        let invalid = |reason| Ok(Err(End::Invalid { position, reason }));
+        if left <= OLD_LEN_MIN as u64 {
+            return invalid("the file ends within a batch header");
+        }
+        let head = self.bytes((HEADER_LEN as u64).min(left) as usize)?;
+        let Some(scanned) = read_header(head, position) else {
+            return invalid("no batch header");
+        };
+        if scanned.size > left {
+            return invalid("the file ends within a batch");
+        }
+        if self.check {
+            let batch = self.bytes(scanned.size as usize)?;
+            let sound = match &scanned.header {
+                Some(header) => {
+                    header.crc == checksum(batch)
+                        && header.base_offset.0 >= 0
+                        && header.last_offset_delta >= 0
+                }
+                None => LegacyMessage::read(batch).is_ok(),
+            };
+            if !sound {
+                return invalid("the checksum does not fit");
+            }
+        }
+        self.position += scanned.size;
+        Ok(Ok(scanned))
+    }
+
+    /// The next `len` bytes, which lie within the file.
+    fn bytes(&mut self, len: usize) -> std::io::Result<&[u8]> {
+        let from = self.position.wrapping_sub(self.buffered_from) as usize;
+        if self.position < self.buffered_from || from + len > self.buffer.len() {
+            let left = self.end - self.position;
+            let window = if self.check { WINDOW } else { PEEK };
+            let wanted = window.max(len).min(left as usize);
+            self.buffer.resize(wanted, 0);
+            self.file.read_exact_at(&mut self.buffer, self.position)?;
+            self.buffered_from = self.position;
+            return Ok(self.buffer.get(..len).unwrap_or_default());
+        }
+        Ok(self.buffer.get(from..from + len).unwrap_or_default())
+    }
+}
+
+/// What the bytes at the start of a batch say of it.
+fn read_header(bytes: &[u8], position: u64) -> Option<Scanned> {
+    if let Ok(header) = BatchHeader::read(bytes) {
+        return Some(Scanned {
+            position,
+            size: header.size_in_bytes() as u64,
+            last_offset: header.last_offset(),
+            max_timestamp: header.max_timestamp,
+            header: Some(header),
+        });
+    }
+    let magic = *bytes.get(OLD_MAGIC_AT)?;
+    let offset = i64::from_be_bytes(*bytes.first_chunk()?);
+    let size = u32::from_be_bytes(*bytes.get(8..)?.first_chunk()?);
+    let timestamp = i64::from_be_bytes(*bytes.get(OLD_TIMESTAMP_AT..)?.first_chunk()?);
+    let smallest = if magic == 0 { 14 } else { 22 };
+    (magic < 2 && size >= smallest && offset >= 0).then_some(Scanned {
+        position,
+        size: LOG_OVERHEAD as u64 + u64::from(size),
+        last_offset: Offset(offset),
+        max_timestamp: if magic == 0 { -1 } else { timestamp },
+        header: None,
+    })
+}

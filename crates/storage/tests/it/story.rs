@@ -1,0 +1,95 @@
+//! The plain story of a log: appended, acknowledged, read, closed, opened again.
+
+use milena_protocol::Offset;
+use milena_storage::LogConfig;
+
+use crate::rig::{Rig, append, batch, partition, read_all, values};
+
+#[test]
+fn what_is_appended_is_read_before_and_after_it_is_in_a_segment() {
+    let rig = Rig::new(1, LogConfig::default());
+    let directory = rig.open().unwrap();
+    let log = rig.log(&directory, "orders");
+    let first = append(&log, batch(&["a", "b"]), 0).unwrap();
+    let second = append(&log, batch(&["c"]), 0).unwrap();
+    assert_eq!((first.base_offset, first.end), (Offset(0), Offset(2)));
+    assert_eq!((second.base_offset, second.end), (Offset(2), Offset(3)));
+    assert_eq!((log.appended_end(), log.durable_end()), (Offset(3), Offset(0)));
+    assert_eq!(values(&log), ["a", "b", "c"], "from memory");
+
+    directory.run_pending();
+    assert_eq!(log.durable_end(), Offset(3));
+    assert_eq!(directory.unwritten_bytes(), 0);
+    assert_eq!(values(&log), ["a", "b", "c"], "from the segment");
+    append(&log, batch(&["d"]), 1).unwrap();
+    assert_eq!(values(&log), ["a", "b", "c", "d"], "from both");
+    assert_eq!(read_all(&log, Offset(1)).unwrap()[0], (1, "b".to_owned()));
+}
+
+#[test]
+fn a_clean_stop_leaves_a_plain_directory_and_everything_in_it() {
+    let mut rig = Rig::new(2, LogConfig { segment_bytes: 300, ..LogConfig::default() });
+    let directory = rig.open().unwrap();
+    let log = rig.log(&directory, "orders");
+    let sent: Vec<String> = (0..50).map(|i| format!("value {i}")).collect();
+    for (index, value) in sent.iter().enumerate() {
+        append(&log, batch(&[value]), index as i32 / 20).unwrap();
+        if index % 7 == 0 {
+            directory.run_pending();
+        }
+    }
+    directory.close(3).unwrap();
+    drop((log, directory));
+    rig.crash();
+
+    use milena_env::Disk;
+    let names: Vec<String> =
+        rig.disk.list(&crate::rig::path()).unwrap().into_iter().map(|e| e.name).collect();
+    assert_eq!(
+        names,
+        [
+            ".kafka_cleanshutdown",
+            ".lock",
+            "log-start-offset-checkpoint",
+            "meta.properties",
+            "orders-0",
+            "recovery-point-offset-checkpoint",
+        ]
+    );
+    let directory = rig.open().unwrap();
+    let log = directory.log(&partition("orders")).unwrap();
+    assert_eq!(log.appended_end(), Offset(50));
+    assert_eq!(values(&log), sent);
+    assert_eq!(log.latest_epoch().unwrap().0, 2);
+}
+
+#[test]
+fn what_was_durable_survives_a_crash() {
+    for seed in 0..50 {
+        let mut rig = Rig::new(seed, LogConfig { segment_bytes: 400, ..LogConfig::default() });
+        let directory = rig.open().unwrap();
+        let log = rig.log(&directory, "orders");
+        for index in 0..30 {
+            append(&log, batch(&[&format!("value {index}")]), 0).unwrap();
+            if index % 5 == 0 {
+                directory.run_pending();
+            }
+            if index % 11 == 0 {
+                directory.checkpoint().unwrap();
+            }
+        }
+        let durable = log.durable_end();
+        drop((log, directory));
+        rig.crash();
+        let directory = rig.open().unwrap();
+        let log = directory.log(&partition("orders")).unwrap();
+        assert!(log.appended_end() >= durable, "seed {seed}");
+        let read = values(&log);
+        for (index, value) in read.iter().enumerate() {
+            assert_eq!(*value, format!("value {index}"), "seed {seed}");
+        }
+        append(&log, batch(&["after"]), 1).unwrap();
+        directory.run_pending();
+        assert_eq!(values(&log).len(), read.len() + 1);
+    }
+}
