@@ -46,16 +46,14 @@ pub(crate) fn table(files: &[File]) -> String {
         let folder = file.source.split('/').nth(1).unwrap_or_default();
         for body in &file.bodies {
             let path = format!("{folder}::{}", body.name());
+            line!(text, "    crate::json::Entry {{");
+            line!(text, "        name: {:?},", body.name());
+            line!(text, "        version_min: {},", body.versions.min);
+            line!(text, "        version_max: {},", body.versions.max);
+            line!(text, "        flexible_from: {:?},", body.flexible_from);
             line!(
                 text,
-                "    crate::json::Entry {{ name: {:?}, version_min: {}, version_max: {},",
-                body.name(),
-                body.versions.min,
-                body.versions.max
-            );
-            line!(
-                text,
-                "        read: |bytes, version| crate::json::read::<{path}>(bytes, version) }},"
+                "        read: |bytes, version| crate::json::read::<{path}>(bytes, version),\n    }},"
             );
         }
     }

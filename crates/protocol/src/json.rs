@@ -61,6 +61,8 @@ pub struct Entry {
     pub version_min: i16,
     /// The highest version.
     pub version_max: i16,
+    /// The first version with compact lengths and tagged fields.
+    pub flexible_from: Option<i16>,
     /// Reads a message of that name.
     pub read: fn(&[u8], i16) -> Result<Reading, DecodeError>,
 }

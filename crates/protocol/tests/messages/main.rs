@@ -1,4 +1,4 @@
-//! The generated messages against Apache Kafka's own.
+//! The generated messages against Apache Kafka's own, and against whoever means them harm.
 #![allow(
     clippy::unwrap_used,
     clippy::indexing_slicing,
@@ -6,4 +6,6 @@
 )]
 
 mod fixture;
+mod hostile;
+mod memory;
 mod oracle;
