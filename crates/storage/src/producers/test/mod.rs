@@ -1,5 +1,6 @@
 //! What the log promises its producers, told as stories; `model` holds it to a list of everything.
 
+mod kafka;
 mod model;
 
 use milena_protocol::{LeaderEpoch, records::Attributes};
