@@ -1,7 +1,7 @@
 //! Finds the rounds of a ring that was left behind, and tells a torn tail from corruption.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -33,6 +33,8 @@ pub(super) struct Found {
     pub next_number: u32,
     /// By sequence: the rounds from the tail to the last, all of them sound.
     rounds: BTreeMap<u64, Place>,
+    /// Rounds before the tail in the same files: nothing in them is needed but what aliases mean.
+    before: BTreeMap<u64, Place>,
     pub last_sequence: u64,
     /// Where a round that follows the last one would begin.
     pub next: (usize, u64),
@@ -86,6 +88,7 @@ impl Found {
             unfinished,
             next_number,
             rounds: BTreeMap::new(),
+            before: BTreeMap::new(),
             last_sequence: 0,
             next: (0, BLOCK),
         };
@@ -150,7 +153,10 @@ impl Found {
         };
         self.last_sequence = last;
         self.next = (place.file, place.position + RoundHeader::padded(place.header.len));
-        self.rounds = self.rounds.split_off(&place.header.tail);
+        let needed = self.rounds.split_off(&place.header.tail);
+        self.before = std::mem::replace(&mut self.rounds, needed);
+        let files: BTreeSet<usize> = self.rounds.values().map(|place| place.file).collect();
+        self.before.retain(|_, place| files.contains(&place.file));
         if last < durable_through {
             return Err(self.corrupt(self.next.0, self.next.1, last + 1));
         }
@@ -167,7 +173,7 @@ impl Found {
 
     fn corrupt(&self, file: usize, position: u64, sequence: u64) -> StorageError {
         let path = self.files.get(file).map_or_else(PathBuf::new, |f| f.path.clone());
-        let mut partitions = std::collections::BTreeSet::new();
+        let mut partitions = BTreeSet::new();
         for place in self.rounds.values() {
             let Ok(Some(bytes)) = self.entries(place) else { continue };
             let _ = self.visit_entries(&bytes, |_, entry| {
@@ -222,17 +228,25 @@ impl Found {
         Ok(true)
     }
 
-    /// Visits every entry from the tail on, in order. A round that is not what it was is
-    /// corruption: all here were synced.
+    /// Visits every entry from the tail on, in order, and before them (as not needed) the `Open`s
+    /// that stand before the tail in the same files. A round that is not what it was is corruption: all here
+    /// were synced.
     pub(super) fn visit(
         &self,
-        mut visit: impl FnMut(u32, Entry<'_>) -> Result<(), StorageError>,
+        mut visit: impl FnMut(u32, Entry<'_>, bool) -> Result<(), StorageError>,
     ) -> Result<(), StorageError> {
-        for (sequence, place) in &self.rounds {
+        for (sequence, place) in self.before.iter().chain(&self.rounds) {
             let Some(bytes) = self.entries(place)? else {
                 return Err(self.corrupt(place.file, place.position, *sequence));
             };
-            self.visit_entries(&bytes, &mut visit)?;
+            let is_needed = self.rounds.contains_key(sequence);
+            self.visit_entries(&bytes, |alias, entry| {
+                if is_needed || matches!(entry, Entry::Open { .. }) {
+                    visit(alias, entry, is_needed)
+                } else {
+                    Ok(())
+                }
+            })?;
         }
         Ok(())
     }

@@ -38,11 +38,12 @@ pub(crate) struct Replayed {
     pub start: Option<Offset>,
 }
 
+/// One life of a partition: a topic that is deleted and created anew has another id.
+type Life = (TopicPartition, Uuid);
+
 /// A partition while it is replayed.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Target {
-    name: TopicPartition,
-    topic_id: Uuid,
     /// Entries up to here came before a `Close` or `Reset` and are passed over.
     skip_through: usize,
     closed: Option<CloseReason>,
@@ -65,7 +66,7 @@ pub(crate) fn replay(
         directory,
         files: BTreeMap::new(),
         touched: BTreeSet::new(),
-        targets: Vec::new(),
+        targets: BTreeMap::new(),
     };
     let mut touched = BTreeMap::new();
     if !found.is_empty() {
@@ -76,8 +77,8 @@ pub(crate) fn replay(
         replay.apply(&found)?;
         replay.cut_ends()?;
         replay.sync()?;
-        for target in replay.targets.iter().filter(|t| t.closed.is_none()) {
-            touched.insert(target.name.clone(), Replayed { start: target.start });
+        for ((name, _), target) in replay.targets.iter().filter(|(_, t)| t.closed.is_none()) {
+            touched.insert(name.clone(), Replayed { start: target.start });
         }
     }
     let ring = go_on(disk, directory, found)?;
@@ -118,43 +119,16 @@ struct Replay<'a> {
     directory: &'a Path,
     files: BTreeMap<PathBuf, Arc<dyn DiskFile>>,
     touched: BTreeSet<PathBuf>,
-    targets: Vec<Target>,
+    targets: BTreeMap<Life, Target>,
 }
 
 impl Replay<'_> {
     /// First pass: which lives of which partitions the entries speak of, and which count.
     fn survey(&mut self, found: &Found) -> Result<(), StorageError> {
-        let mut aliases = BTreeMap::new();
-        let mut position = 0;
-        let targets = &mut self.targets;
-        found.visit(|alias, entry| {
-            position += 1;
-            if let Entry::Open { topic_id, partition, topic } = entry {
-                let same = |t: &Target| {
-                    t.topic_id == topic_id
-                        && t.name.partition == partition
-                        && *t.name.topic == *topic
-                };
-                let index = targets.iter().position(same).unwrap_or_else(|| {
-                    let name = TopicPartition { topic: topic.into(), partition };
-                    targets.push(Target {
-                        name,
-                        topic_id,
-                        skip_through: 0,
-                        closed: None,
-                        end: None,
-                        was_cut: false,
-                        start: None,
-                    });
-                    targets.len() - 1
-                });
-                aliases.insert(alias, index);
-            }
-            let target = aliases.get(&alias).and_then(|index| targets.get_mut(*index));
-            let Some(target) = target else { return Ok(()) };
+        self.each(found, |_, (_, position), target, entry| {
             match entry {
                 Entry::Close(reason) => {
-                    target.closed = Some(reason);
+                    target.closed = Some(*reason);
                     target.skip_through = position;
                 }
                 Entry::Reset { .. } => target.skip_through = position - 1,
@@ -167,24 +141,34 @@ impl Replay<'_> {
     /// Second pass: carries the entries out.
     fn apply(&mut self, found: &Found) -> Result<(), StorageError> {
         self.prepare_folders()?;
+        self.each(found, |replay, (folder, position), target, entry| {
+            if target.closed.is_none() && position > target.skip_through {
+                replay.carry_out(folder, target, entry)
+            } else {
+                Ok(())
+            }
+        })
+    }
+
+    /// Visits the entries that are needed, each with the partition that it speaks of.
+    fn each(
+        &mut self,
+        found: &Found,
+        mut act: impl FnMut(&mut Self, (&Path, usize), &mut Target, &Entry<'_>) -> Result<(), StorageError>,
+    ) -> Result<(), StorageError> {
+        let mut named: BTreeMap<u32, Life> = BTreeMap::new();
         let mut targets = std::mem::take(&mut self.targets);
-        let mut aliases = BTreeMap::new();
         let mut position = 0;
-        found.visit(|alias, entry| {
+        found.visit(|alias, entry, is_needed| {
             position += 1;
             if let Entry::Open { topic_id, partition, topic } = entry {
-                let index = targets.iter().position(|t| {
-                    t.topic_id == topic_id
-                        && t.name.partition == partition
-                        && *t.name.topic == *topic
-                });
-                aliases.extend(index.map(|index| (alias, index)));
-                return Ok(());
+                named.insert(alias, (TopicPartition { topic: topic.into(), partition }, topic_id));
             }
-            let target = aliases.get(&alias).and_then(|index| targets.get_mut(*index));
-            match target {
-                Some(target) if target.closed.is_none() && position > target.skip_through => {
-                    self.carry_out(target, &entry)
+            match named.get(&alias) {
+                Some(life) if is_needed => {
+                    let target = targets.entry(life.clone()).or_default();
+                    let folder = self.folder(&life.0);
+                    act(self, (&folder, position), target, &entry)
                 }
                 _ => Ok(()),
             }
@@ -196,26 +180,26 @@ impl Replay<'_> {
     /// Sets aside what was deleted, makes what was created, and refuses another topic's data.
     fn prepare_folders(&mut self) -> Result<(), StorageError> {
         let targets = &self.targets;
-        for target in targets.iter().filter(|t| t.closed == Some(CloseReason::Deleted)) {
-            let folder = self.folder(&target.name);
-            if self.topic_id(&folder)? == Some(target.topic_id) {
-                let (topic, partition) = (&target.name.topic, target.name.partition);
-                let id = u128::from_be_bytes(target.topic_id.to_be_bytes());
+        let deleted = |t: &Target| t.closed == Some(CloseReason::Deleted);
+        for ((name, topic_id), _) in targets.iter().filter(|(_, target)| deleted(target)) {
+            let folder = self.folder(name);
+            if self.topic_id(&folder)? == Some(*topic_id) {
+                let id = u128::from_be_bytes(topic_id.to_be_bytes());
+                let (topic, partition) = (&name.topic, name.partition);
                 let marked = names::marked_partition_folder(topic, partition, Mark::Delete, id);
                 let marked = self.directory.join(marked);
                 let renamed = self.disk.rename(&folder, &marked);
                 renamed.map_err(StorageError::io("rename", &folder))?;
             }
         }
-        for target in targets.iter().filter(|t| t.closed.is_none()) {
-            let folder = self.folder(&target.name);
+        for ((name, topic_id), _) in targets.iter().filter(|(_, t)| t.closed.is_none()) {
+            let folder = self.folder(name);
             match self.topic_id(&folder)? {
-                Some(id) if id == target.topic_id => {}
+                Some(id) if id == *topic_id => {}
                 Some(id) => {
                     let reason = format!(
-                        "holds {} of topic id {id}, but the journal speaks of topic id {}: it was \
-                         put together from two directories",
-                        target.name, target.topic_id
+                        "holds {name} of topic id {id}, but the journal speaks of topic id \
+                         {topic_id}: it was put together from two directories"
                     );
                     return Err(StorageError::Foreign { path: folder, reason });
                 }
@@ -223,19 +207,23 @@ impl Replay<'_> {
                     let made = self.disk.create_dir_all(&folder);
                     made.map_err(StorageError::io("create folder", &folder))?;
                     let metadata = folder.join(names::PARTITION_METADATA);
-                    partition_metadata::store_topic_id(self.disk, &metadata, target.topic_id)?;
+                    partition_metadata::store_topic_id(self.disk, &metadata, *topic_id)?;
                 }
             }
         }
         Ok(())
     }
 
-    fn carry_out(&mut self, target: &mut Target, entry: &Entry<'_>) -> Result<(), StorageError> {
-        let folder = self.folder(&target.name);
+    fn carry_out(
+        &mut self,
+        folder: &Path,
+        target: &mut Target,
+        entry: &Entry<'_>,
+    ) -> Result<(), StorageError> {
         match entry {
             Entry::Open { .. } | Entry::Close(_) => {}
             Entry::Append { place, batch } => {
-                let path = log_path(&folder, place.segment);
+                let path = log_path(folder, place.segment);
                 let file = self.open(&path)?;
                 let at = u64::from(place.position);
                 let len = file.size().map_err(StorageError::io("look at", &path))?;
@@ -252,20 +240,20 @@ impl Replay<'_> {
                 target.end = Some(Place { segment: place.segment, position });
             }
             Entry::Truncate { place, .. } => {
-                self.cut(&folder, *place)?;
+                self.cut(folder, *place)?;
                 target.end = Some(*place);
                 target.was_cut = true;
             }
             Entry::Reset { start } => {
-                self.remove_segments(&folder, |_| true)?;
+                self.remove_segments(folder, |_| true)?;
                 target.start = Some(*start);
                 target.end = Some(Place { segment: *start, position: 0 });
                 target.was_cut = true;
             }
             Entry::LogStart { offset } => {
-                let below = self.bases(&folder)?;
+                let below = self.bases(folder)?;
                 let keep = below.range(..=*offset).next_back().copied();
-                self.remove_segments(&folder, |base| keep.is_some_and(|keep| base < keep))?;
+                self.remove_segments(folder, |base| keep.is_some_and(|keep| base < keep))?;
                 target.start = target.start.max(Some(*offset));
             }
         }
@@ -275,9 +263,9 @@ impl Replay<'_> {
     /// Cuts each log behind its last entry, unless somebody else has written there.
     fn cut_ends(&mut self) -> Result<(), StorageError> {
         let targets = std::mem::take(&mut self.targets);
-        for target in &targets {
+        for ((name, _), target) in &targets {
             let Some(end) = target.end.filter(|_| target.closed.is_none()) else { continue };
-            let folder = self.folder(&target.name);
+            let folder = self.folder(name);
             if !target.was_cut && self.somebody_wrote(&folder, end)? {
                 return Err(foreign(self.directory));
             }
