@@ -6,7 +6,7 @@
 use super::compression::{Budget, Codec, CodecError, Scratch};
 use super::header::{self, BatchHeader, HEADER_LEN, HeaderError};
 use super::record::{self, Bases, Record};
-use super::walk::WalkError;
+use super::walk::FramingError;
 use crate::Offset;
 
 /// Why bytes are not a whole, unharmed batch.
@@ -153,7 +153,7 @@ pub struct Records<'a> {
 }
 
 impl<'a> Iterator for Records<'a> {
-    type Item = Result<Record<'a>, WalkError>;
+    type Item = Result<Record<'a>, FramingError>;
 
     fn next(&mut self) -> Option<Self::Item> {
         if self.left == 0 {

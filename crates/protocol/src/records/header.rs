@@ -4,6 +4,7 @@
 //! magic lie before that, so a broker assigns offsets without touching the checksum; only a
 //! change of timestamps makes it count again.
 
+use super::crc::crc32c;
 use crate::{LeaderEpoch, Offset, ProducerEpoch, ProducerId};
 
 /// Bytes of a batch up to its records.
@@ -253,7 +254,7 @@ pub fn refresh_crc(batch: &mut [u8]) -> u32 {
 /// The CRC-32C that the whole batch in `batch` ought to carry.
 #[must_use]
 pub fn checksum(batch: &[u8]) -> u32 {
-    crc32c::crc32c(batch.get(ATTRIBUTES_AT..).unwrap_or_default())
+    crc32c(batch.get(ATTRIBUTES_AT..).unwrap_or_default())
 }
 
 fn field<const N: usize>(header: &[u8; HEADER_LEN], at: usize) -> [u8; N] {

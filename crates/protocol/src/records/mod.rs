@@ -7,6 +7,7 @@ mod batch;
 mod builder;
 mod compression;
 mod control;
+mod crc;
 mod error;
 mod header;
 mod legacy;
@@ -20,6 +21,7 @@ pub use batch::{Batch, BatchError, Batches, Records};
 pub use builder::{BatchBuilder, BuildError};
 pub use compression::{Budget, Codec, CodecError, Level, Scratch, compress};
 pub use control::{ControlType, EndTransactionMarker};
+pub use crc::{crc32c, crc32c_append};
 pub use error::{REJECTED_RECORDS_MAX, RecordError, RejectedRecord, RejectedRecords, Rejection};
 pub use header::{
     Attributes, BatchHeader, HEADER_LEN, HeaderError, LOG_OVERHEAD, assign, checksum,

@@ -1,6 +1,6 @@
 //! One record and its headers, borrowing from the batch.
 
-use super::walk::{FramingError, InMemory, Source, Span, WalkError, nullable, walk_record};
+use super::walk::{FramingError, InMemory, Source, Span, nullable, walk_record};
 use crate::Offset;
 
 /// One record of a batch.
@@ -73,7 +73,7 @@ pub(super) fn read(
     bytes: &[u8],
     at: usize,
     bases: Bases,
-) -> Result<(Record<'_>, usize), WalkError> {
+) -> Result<(Record<'_>, usize), FramingError> {
     let walked = walk_record(&mut InMemory::new(bytes, at))?;
     let field = |span: Option<Span>| span.map(|span| slice(bytes, span)).transpose();
     let headers = Span {
@@ -94,8 +94,8 @@ pub(super) fn read(
     Ok((record, walked.end))
 }
 
-fn slice(bytes: &[u8], span: Span) -> Result<&[u8], WalkError> {
+fn slice(bytes: &[u8], span: Span) -> Result<&[u8], FramingError> {
     bytes
         .get(span.start..span.end)
-        .ok_or(FramingError::Truncated.into())
+        .ok_or(FramingError::Truncated)
 }

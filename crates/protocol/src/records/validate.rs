@@ -205,7 +205,7 @@ fn check_header(header: &BatchHeader, rules: &Rules) -> Result<(), RecordError> 
 
 /// Walks the records to their exact end and gives their largest timestamp.
 #[inline(always)]
-fn check_records<S: Source>(
+fn check_records<S: Source<Error: Into<WalkError>>>(
     mut source: S,
     header: &BatchHeader,
     rules: &Rules,
@@ -254,8 +254,8 @@ fn check_records<S: Source>(
 }
 
 #[cold]
-fn at_record(index: i32, error: WalkError) -> RecordError {
-    match error {
+fn at_record(index: i32, error: impl Into<WalkError>) -> RecordError {
+    match error.into() {
         WalkError::Framing(error) => RecordError::Framing { index, error },
         WalkError::Codec(error) => error.into(),
     }

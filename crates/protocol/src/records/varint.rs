@@ -85,7 +85,7 @@ const fn unzigzag64(raw: u64) -> i64 {
     (raw >> 1) as i64 ^ -((raw & 1) as i64)
 }
 
-const fn unzigzag32(raw: u32) -> i32 {
+pub(super) const fn unzigzag32(raw: u32) -> i32 {
     (raw >> 1) as i32 ^ -((raw & 1) as i32)
 }
 

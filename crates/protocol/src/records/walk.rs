@@ -30,7 +30,7 @@ pub enum WalkError {
     Codec(#[from] CodecError),
 }
 
-/// Where a field lies, counted from the first byte of the source.
+/// Where a field lies in the bytes of [`InMemory`]; in a stream only whether it is there counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Span {
     pub(super) start: usize,
@@ -52,17 +52,98 @@ pub(super) struct Walked {
 
 /// Bytes of records, read once from front to back.
 pub(super) trait Source {
-    fn byte(&mut self) -> Result<u8, WalkError>;
-    fn varint(&mut self) -> Result<i32, WalkError>;
-    fn varlong(&mut self) -> Result<i64, WalkError>;
-    fn skip(&mut self, len: usize) -> Result<(), WalkError>;
+    type Error: From<FramingError>;
+    fn byte(&mut self) -> Result<u8, Self::Error>;
+    fn varint(&mut self) -> Result<i32, Self::Error>;
+    fn varlong(&mut self) -> Result<i64, Self::Error>;
+    fn skip(&mut self, len: usize) -> Result<(), Self::Error>;
     fn position(&self) -> usize;
-    fn is_at_end(&mut self) -> Result<bool, WalkError>;
+    /// [`walk_short`], where the source has the whole record at hand.
+    fn walk_short(&mut self) -> Option<Walked>;
+    fn is_at_end(&mut self) -> Result<bool, Self::Error>;
+}
+
+/// The numbers at a record's front, out of one load: where each is read by a load of its own, the
+/// walk mostly waits for the one before.
+struct Front {
+    word: u64,
+    taken: usize,
+}
+
+impl Front {
+    /// The next number, if it has one byte or two.
+    #[inline(always)]
+    fn take(&mut self) -> Option<i32> {
+        let pair = self.word as u32;
+        let (raw, len) = if pair & 0x80 == 0 {
+            (pair & 0x7f, 1)
+        } else if pair & 0x8000 == 0 {
+            (pair & 0x7f | pair >> 1 & 0x3f80, 2)
+        } else {
+            return None;
+        };
+        self.skip(len);
+        Some(varint::unzigzag32(raw))
+    }
+
+    #[inline(always)]
+    fn skip(&mut self, len: usize) {
+        self.word >>= 8 * len;
+        self.taken += len;
+    }
+}
+
+/// Walks the record at `at` if it is as nearly all are: short numbers, no headers, and nothing
+/// wrong with it. Any other is left to [`walk_slowly`], which knows what is wrong.
+#[inline(always)]
+fn walk_short(bytes: &[u8], at: usize) -> Option<Walked> {
+    let rest = bytes.get(at..)?;
+    let mut front = Front {
+        word: u64::from_le_bytes(*rest.first_chunk()?),
+        taken: 0,
+    };
+    let len = usize::try_from(front.take()?).ok()?;
+    let record = rest.get(..front.taken + len)?;
+    front.skip(1);
+    let timestamp_delta = i64::from(front.take()?);
+    let offset_delta = front.take()?;
+    let key_len = front.take()?;
+    let key_end = front.taken + key_len.max(0) as usize;
+    let (value_len, value_start) = varint::read_i32(record, key_end)?;
+    let value_end = value_start + value_len.max(0) as usize;
+    // Beyond eight bytes the front had zeros in place of what was there.
+    if front.taken > 8 || key_len < -1 || value_len < -1 || record.get(value_end..)? != [0] {
+        return None;
+    }
+    let span = |len: i32, start: usize, end: usize| {
+        (len >= 0).then_some(Span {
+            start: at + start,
+            end: at + end,
+        })
+    };
+    let end = at + record.len();
+    Some(Walked {
+        timestamp_delta,
+        offset_delta,
+        key: span(key_len, front.taken, key_end),
+        value: span(value_len, value_start, value_end),
+        header_count: 0,
+        headers_start: end,
+        end,
+    })
 }
 
 /// Walks one record.
 #[inline(always)]
-pub(super) fn walk_record<S: Source>(source: &mut S) -> Result<Walked, WalkError> {
+pub(super) fn walk_record<S: Source>(source: &mut S) -> Result<Walked, S::Error> {
+    match source.walk_short() {
+        Some(walked) => Ok(walked),
+        None => walk_slowly(source),
+    }
+}
+
+#[inline(never)]
+fn walk_slowly<S: Source>(source: &mut S) -> Result<Walked, S::Error> {
     let declared = source.varint()?;
     let len = usize::try_from(declared).map_err(|_| FramingError::NegativeLength(declared))?;
     let end = source.position() + len;
@@ -91,7 +172,7 @@ pub(super) fn walk_record<S: Source>(source: &mut S) -> Result<Walked, WalkError
     })
 }
 
-fn walk_headers<S: Source>(source: &mut S, count: i32, end: usize) -> Result<(), WalkError> {
+fn walk_headers<S: Source>(source: &mut S, count: i32, end: usize) -> Result<(), S::Error> {
     // The smallest header is two bytes: an empty key and a null value.
     let possible = end.saturating_sub(source.position()) / 2;
     if usize::try_from(count).map_or(true, |count| count > possible) {
@@ -108,7 +189,7 @@ fn walk_headers<S: Source>(source: &mut S, count: i32, end: usize) -> Result<(),
 
 /// Steps over a key or value; -1 stands for null.
 #[inline(always)]
-pub(super) fn nullable<S: Source>(source: &mut S) -> Result<Option<Span>, WalkError> {
+pub(super) fn nullable<S: Source>(source: &mut S) -> Result<Option<Span>, S::Error> {
     let len = source.varint()?;
     if len < 0 {
         return if len == -1 {
@@ -139,28 +220,30 @@ impl<'a> InMemory<'a> {
 }
 
 impl Source for InMemory<'_> {
+    type Error = FramingError;
+
     #[inline(always)]
-    fn byte(&mut self) -> Result<u8, WalkError> {
+    fn byte(&mut self) -> Result<u8, FramingError> {
         let byte = *self.bytes.get(self.at).ok_or(FramingError::Truncated)?;
         self.at += 1;
         Ok(byte)
     }
     #[inline(always)]
-    fn varint(&mut self) -> Result<i32, WalkError> {
+    fn varint(&mut self) -> Result<i32, FramingError> {
         let (value, at) = varint::read_i32(self.bytes, self.at).ok_or(FramingError::Varint)?;
         self.at = at;
         Ok(value)
     }
     #[inline(always)]
-    fn varlong(&mut self) -> Result<i64, WalkError> {
+    fn varlong(&mut self) -> Result<i64, FramingError> {
         let (value, at) = varint::read_i64(self.bytes, self.at).ok_or(FramingError::Varint)?;
         self.at = at;
         Ok(value)
     }
     #[inline(always)]
-    fn skip(&mut self, len: usize) -> Result<(), WalkError> {
+    fn skip(&mut self, len: usize) -> Result<(), FramingError> {
         if len > self.bytes.len() - self.at {
-            return Err(FramingError::Truncated.into());
+            return Err(FramingError::Truncated);
         }
         self.at += len;
         Ok(())
@@ -169,7 +252,13 @@ impl Source for InMemory<'_> {
     fn position(&self) -> usize {
         self.at
     }
-    fn is_at_end(&mut self) -> Result<bool, WalkError> {
+    #[inline(always)]
+    fn walk_short(&mut self) -> Option<Walked> {
+        let walked = walk_short(self.bytes, self.at)?;
+        self.at = walked.end;
+        Some(walked)
+    }
+    fn is_at_end(&mut self) -> Result<bool, FramingError> {
         Ok(self.at >= self.bytes.len())
     }
 }
@@ -214,6 +303,8 @@ impl<'s> Streamed<'s> {
 }
 
 impl Source for Streamed<'_> {
+    type Error = WalkError;
+
     #[inline]
     fn byte(&mut self) -> Result<u8, WalkError> {
         loop {
@@ -267,6 +358,12 @@ impl Source for Streamed<'_> {
     #[inline]
     fn position(&self) -> usize {
         self.passed + self.at
+    }
+    #[inline(always)]
+    fn walk_short(&mut self) -> Option<Walked> {
+        let walked = walk_short(self.payload.chunk(), self.at)?;
+        self.at = walked.end;
+        Some(walked)
     }
     fn is_at_end(&mut self) -> Result<bool, WalkError> {
         while self.at >= self.payload.chunk().len() {
