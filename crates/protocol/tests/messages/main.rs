@@ -5,6 +5,7 @@
     reason = "helpers of tests"
 )]
 
+mod corpus;
 mod fixture;
 mod hostile;
 mod memory;
