@@ -3,6 +3,35 @@
 KAFKA_RIG="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
 KAFKA_LIBS="${KAFKA_LIBS:-$KAFKA_RIG/libs}"
 
+# prepare_broker FOLDER PORT: writes FOLDER/server.properties and formats what is not formatted yet; see broker.sh.
+prepare_broker() {
+    local folder=$1 port=$2 node=${NODE_ID:-1}
+    mkdir -p "$folder"
+    cat >"$folder/server.properties" <<PROPERTIES
+process.roles=broker,controller
+node.id=$node
+controller.quorum.voters=$node@127.0.0.1:$((port + 1))
+controller.listener.names=CONTROLLER
+listeners=PLAINTEXT://127.0.0.1:$port,CONTROLLER://127.0.0.1:$((port + 1))
+listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT
+log.dirs=$folder/data
+${KAFKA_METADATA_APART:+metadata.log.dir=$folder/metadata}
+offsets.topic.replication.factor=1
+offsets.topic.num.partitions=1
+transaction.state.log.replication.factor=1
+transaction.state.log.min.isr=1
+transaction.state.log.num.partitions=1
+share.coordinator.state.topic.replication.factor=1
+share.coordinator.state.topic.min.isr=1
+group.initial.rebalance.delay.ms=0
+auto.create.topics.enable=false
+${KAFKA_CONFIG:-}
+PROPERTIES
+    # shellcheck disable=SC2086 # the options are several words
+    "$KAFKA_RIG/kafka" kafka.tools.StorageTool format --ignore-formatted ${KAFKA_FORMAT_OPTIONS:-} \
+        --cluster-id "${CLUSTER_ID:-bWlsZW5hLWFuZC1rYWZrYQ}" --config "$folder/server.properties" >&2
+}
+
 # start_broker FOLDER PORT: starts broker.sh in the background and returns once it serves; its log is FOLDER/server.log.
 start_broker() {
     local folder=$1 port=$2
