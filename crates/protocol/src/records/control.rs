@@ -115,3 +115,39 @@ impl EndTransactionMarker {
         builder.build(out).map(drop)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_are_read_as_written_and_newer_ones_are_told_apart() {
+        for id in -1..9 {
+            let key = ControlType::Unknown(id).to_key();
+            let read = ControlType::from_key(&key).unwrap();
+            assert_eq!(read.to_key(), key);
+            assert_eq!(
+                matches!(read, ControlType::Unknown(_)),
+                !(0..7).contains(&id),
+                "{id}"
+            );
+        }
+        assert_eq!(ControlType::from_key(&[0, 0, 0]), None);
+        assert_eq!(
+            ControlType::from_key(&[0xff, 0xff, 0, 1]),
+            None,
+            "a negative version"
+        );
+        // A newer version may be longer.
+        assert_eq!(
+            ControlType::from_key(&[0, 1, 0, 1, 9, 9]),
+            Some(ControlType::Commit)
+        );
+        let leader = ControlType::LeaderChange.to_key();
+        assert_eq!(EndTransactionMarker::read(&leader, &[0; 6]), None);
+        assert_eq!(
+            EndTransactionMarker::read(&ControlType::Abort.to_key(), &[0; 5]),
+            None
+        );
+    }
+}

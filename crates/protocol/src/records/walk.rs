@@ -38,7 +38,7 @@ pub(super) struct Span {
 }
 
 /// The numbers of one record and the places of its bytes.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Walked {
     pub(super) timestamp_delta: i64,
     pub(super) offset_delta: i32,
@@ -372,5 +372,55 @@ impl Source for Streamed<'_> {
             }
         }
         Ok(false)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::super::varint::{write_i32, write_i64};
+    use super::*;
+
+    proptest! {
+        /// Whatever the quick walk takes, the careful one takes for the same; and it does take
+        /// plain records.
+        #[test]
+        fn the_quick_walk_is_the_careful_one(
+            timestamp_delta in prop_oneof![-70i64..70, any::<i64>()],
+            offset_delta in prop_oneof![0i32..200, any::<i32>()],
+            key_len in -3i32..70,
+            value_len in -3i32..300,
+            header_count in -1i32..2,
+            length_off in prop_oneof![4 => Just(0i32), 1 => -3i32..3],
+            at in 0usize..3,
+            behind in 0usize..20,
+        ) {
+            let mut body = vec![0];
+            write_i64(&mut body, timestamp_delta);
+            write_i32(&mut body, offset_delta);
+            for len in [key_len, value_len] {
+                write_i32(&mut body, len);
+                body.resize(body.len() + len.max(0) as usize, 7);
+            }
+            write_i32(&mut body, header_count);
+            let mut bytes = vec![9; at];
+            write_i32(&mut bytes, body.len() as i32 + length_off);
+            bytes.extend_from_slice(&body);
+            bytes.resize(bytes.len() + behind, 0);
+            let quick = walk_short(&bytes, at);
+            let careful = walk_slowly(&mut InMemory::new(&bytes, at));
+            let is_plain = (-64..64).contains(&timestamp_delta)
+                && (0..64).contains(&offset_delta)
+                && (-1..=63).contains(&key_len)
+                && value_len >= -1
+                && (header_count, length_off) == (0, 0)
+                && bytes.len() - at >= 8;
+            match (quick, careful) {
+                (Some(quick), Ok(careful)) => prop_assert_eq!(quick, careful),
+                (Some(quick), Err(error)) => prop_assert!(false, "{quick:?} and {error}"),
+                (None, _) => prop_assert!(!is_plain, "a plain record is left to the careful walk"),
+            }
+        }
     }
 }

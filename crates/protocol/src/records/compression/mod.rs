@@ -7,6 +7,8 @@
 mod gzip;
 mod lz4;
 mod snappy;
+#[cfg(test)]
+mod test;
 mod zstd;
 
 /// How a batch's records are compressed.
