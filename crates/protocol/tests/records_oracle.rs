@@ -13,7 +13,7 @@ use std::fmt::Write as _;
 
 use milena_protocol::records::{
     Batch, BatchBuilder, Batches, Budget, Codec, EndTransactionMarker, Header, LegacyMessages,
-    Origin, Record, Rules, Scratch, TimestampRule, recompress, validate,
+    Origin, Record, Rules, Scratch, TimestampRule, magic, recompress, validate,
 };
 use milena_protocol::{LeaderEpoch, Offset, ProducerEpoch, ProducerId};
 use serde_json::{Value, json};
@@ -131,6 +131,7 @@ fn reads_what_kafka_wrote() {
     for line in lines() {
         let name = format!("{} {} v{}", line["name"], line["codec"], line["magic"]);
         let bytes = unhex(line["hex"].as_str().unwrap());
+        assert_eq!(json!(magic(&bytes)), line["magic"], "{name}");
         if line["magic"] == 2 {
             let ours = describe(line["name"].as_str().unwrap(), &bytes, &mut scratch);
             assert_eq!(ours, line, "{name}");

@@ -25,6 +25,13 @@ const PRODUCER_EPOCH_AT: usize = 51;
 const BASE_SEQUENCE_AT: usize = 53;
 const COUNT_AT: usize = 57;
 
+/// The magic of the batch or old message at the start of `bytes`: it stands at the same place in
+/// every format, so that a walk over an old log knows which one comes next.
+#[must_use]
+pub fn magic(bytes: &[u8]) -> Option<i8> {
+    bytes.get(MAGIC_AT).map(|magic| *magic as i8)
+}
+
 /// Why some bytes are not a batch header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum HeaderError {

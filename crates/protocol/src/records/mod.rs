@@ -13,6 +13,7 @@ mod header;
 mod legacy;
 mod recompress;
 mod record;
+mod source;
 mod validate;
 mod varint;
 mod walk;
@@ -25,7 +26,7 @@ pub use crc::{crc32c, crc32c_append};
 pub use error::{REJECTED_RECORDS_MAX, RecordError, RejectedRecord, RejectedRecords, Rejection};
 pub use header::{
     Attributes, BatchHeader, HEADER_LEN, HeaderError, LOG_OVERHEAD, assign, checksum,
-    correct_max_timestamp, refresh_crc, stamp_append_time,
+    correct_max_timestamp, magic, refresh_crc, stamp_append_time,
 };
 pub use legacy::{LegacyError, LegacyMessage, LegacyMessages, LegacyRecords};
 pub use recompress::recompress;

@@ -6,7 +6,8 @@ use super::compression::{Budget, Codec, CodecError, Level, Scratch};
 use super::header::BatchHeader;
 
 /// Writes `batch` with its records in `target`'s encoding behind what `out` holds. The records
-/// themselves are not looked at: whoever calls has validated them.
+/// themselves are not looked at: whoever calls has validated them, and asks again whether the
+/// batch that came out is not too large.
 pub fn recompress(
     batch: &Batch<'_>,
     target: Codec,

@@ -1,6 +1,7 @@
 //! One record and its headers, borrowing from the batch.
 
-use super::walk::{FramingError, InMemory, Source, Span, nullable, walk_record};
+use super::source::{InMemory, Source};
+use super::walk::{FramingError, Span, nullable, walk_record};
 use crate::Offset;
 
 /// One record of a batch.

@@ -7,7 +7,8 @@
 use super::compression::{Budget, Codec, Scratch};
 use super::error::{RecordError, RejectedRecords, Rejection};
 use super::header::{self, BatchHeader, HEADER_LEN, LOG_OVERHEAD};
-use super::walk::{InMemory, Source, Streamed, WalkError, walk_record};
+use super::source::{InMemory, Source, Streamed};
+use super::walk::{WalkError, walk_record};
 use crate::{LeaderEpoch, Offset};
 
 /// A timestamp that says there is none.

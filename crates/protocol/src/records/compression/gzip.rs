@@ -4,7 +4,8 @@
 
 use flate2::{Compress, Compression, Crc, Decompress, FlushCompress, FlushDecompress, Status};
 
-use super::{Codec, CodecError, Level, WINDOW_LEN, room};
+use super::scratch::{WINDOW_LEN, room};
+use super::{Codec, CodecError, Level};
 
 const HEADER_LEN: usize = 10;
 const TRAILER_LEN: usize = 8;

@@ -7,7 +7,8 @@ use std::hash::Hasher;
 
 use twox_hash::XxHash32;
 
-use super::{Codec, CodecError, room};
+use super::scratch::room;
+use super::{Codec, CodecError};
 
 const MAGIC: [u8; 4] = 0x184d_2204_u32.to_le_bytes();
 const FLAG_VERSION: u8 = 0xc0;

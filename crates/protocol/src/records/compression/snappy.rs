@@ -4,7 +4,8 @@
 //! A block is decoded whole, since its copies may reach anywhere in it; so its claimed length is
 //! checked against the budget and against what its bytes can hold before a byte is reserved.
 
-use super::{Codec, CodecError, room};
+use super::scratch::room;
+use super::{Codec, CodecError};
 
 const XERIAL_MAGIC: [u8; 8] = *b"\x82SNAPPY\0";
 /// Magic, version and the oldest version that can read it.

@@ -8,7 +8,8 @@ use zstd::zstd_safe::{
     CCtx, CParameter, DCtx, DParameter, InBuffer, OutBuffer, ResetDirective, compress_bound,
 };
 
-use super::{Codec, CodecError, KEPT_LEN_MAX, Level, WINDOW_LEN, room};
+use super::scratch::{KEPT_LEN_MAX, WINDOW_LEN, room};
+use super::{Codec, CodecError, Level};
 
 /// As in Kafka's own decoder: 128 MiB.
 const WINDOW_LOG_MAX: u32 = 27;
