@@ -1,5 +1,6 @@
 #!/bin/bash
-# Copies Apache Kafka's jars and all that they need from Maven Central to where rig.sh looks for them.
+# Copies Apache Kafka's jars and all that they need from Maven Central to where rig.sh looks for
+# them.
 set -euo pipefail
 cd "$(dirname "$0")"
 . ./rig.sh

@@ -1,8 +1,10 @@
 #!/bin/bash
-# make-directory.sh [PORT]: has a real Kafka write the data directories that crates/storage is tested with, anew.
+# make-directory.sh [PORT]: has a real Kafka write the data directories that crates/storage is
+# tested with, anew.
 #
-# Unlike the fixtures of tests/oracle these differ from run to run (times, ids, how the cleaner came by), so that
-# nothing compares them with the committed ones: run it where Kafka's version or the scenario changes, and commit.
+# Unlike the fixtures of tests/oracle these differ from run to run (times, ids, how the cleaner came
+# by), so that nothing compares them with the committed ones: run it where Kafka's version or the
+# scenario changes, and commit.
 set -euo pipefail
 . "$(dirname "$0")/rig.sh"
 port=${1:-19092}
@@ -23,16 +25,20 @@ save() {
     dump_segments "$work/data" --deep-iteration | zstd -19 -q -o "$fixtures/$name.dump.txt.zst"
 }
 
-# consume NAME: what Kafka serves, once through the consumer and once through the console consumer, which must agree.
+# consume NAME: what Kafka serves, once through the consumer and once through the console consumer,
+# which must agree.
 consume() {
     local name=$1 isolation
     for isolation in read_uncommitted read_committed; do
-        "$KAFKA_RIG/kafka" org.apache.kafka.tools.consumer.ConsoleConsumer --bootstrap-server "127.0.0.1:$port" \
-            --include '.*' --from-beginning --isolation-level "$isolation" --timeout-ms 5000 \
-            --formatter 'milena.oracle.Consume$Formatter' >"$work/$isolation.jsonl" 2>"$work/console.log" || true
+        "$KAFKA_RIG/kafka" org.apache.kafka.tools.consumer.ConsoleConsumer \
+            --bootstrap-server "127.0.0.1:$port" --include '.*' --from-beginning \
+            --isolation-level "$isolation" --timeout-ms 5000 --formatter 'milena.oracle.Consume$Formatter' \
+            >"$work/$isolation.jsonl" 2>"$work/console.log" || true
     done
-    "$oracle" consume "127.0.0.1:$port" "$fixtures/$name.records.jsonl.zst" "$fixtures/$name.partitions.jsonl.zst"
-    "$oracle" same-records "$fixtures/$name.records.jsonl.zst" "$work/read_uncommitted.jsonl" "$work/read_committed.jsonl"
+    "$oracle" consume "127.0.0.1:$port" \
+        "$fixtures/$name.records.jsonl.zst" "$fixtures/$name.partitions.jsonl.zst"
+    "$oracle" same-records "$fixtures/$name.records.jsonl.zst" \
+        "$work/read_uncommitted.jsonl" "$work/read_committed.jsonl"
 }
 
 mkdir -p "$fixtures"

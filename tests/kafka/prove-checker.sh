@@ -1,5 +1,6 @@
 #!/bin/bash
-# prove-checker.sh [PORT]: whether check-directory.sh passes what Kafka wrote itself, and fails once that is damaged.
+# prove-checker.sh [PORT]: whether check-directory.sh passes what Kafka wrote itself, and fails once
+# that is damaged.
 set -euo pipefail
 . "$(dirname "$0")/rig.sh"
 port=${1:-19192}
@@ -17,7 +18,8 @@ fresh() {
 }
 
 passes() {
-    "$KAFKA_RIG/check-directory.sh" "$work/dir" "$port" >"$work/out" 2>&1 || { cat "$work/out" >&2; exit 1; }
+    "$KAFKA_RIG/check-directory.sh" "$work/dir" "$port" >"$work/out" 2>&1 \
+        || { cat "$work/out" >&2; exit 1; }
     echo "ok: $1 passes"
 }
 
@@ -33,7 +35,8 @@ fails() {
 flip() {
     local byte
     byte=$(od -An -tu1 -j "$2" -N1 "$work/dir/$1")
-    printf "\\x$(printf %x $((byte ^ 1)))" | dd of="$work/dir/$1" bs=1 seek="$2" conv=notrunc status=none
+    printf "\\x$(printf %x $((byte ^ 1)))" \
+        | dd of="$work/dir/$1" bs=1 seek="$2" conv=notrunc status=none
 }
 
 fresh clean
@@ -53,5 +56,6 @@ fresh clean
 sed -i '$d' "$work/dir/expected.jsonl"
 fails "a record more than expected"
 fresh clean
-sed -i 's/^topic_id: .*/topic_id: AAAAAAAAAAAAAAAAAAAAKg/' "$work/dir/idempotent-1/partition.metadata"
+sed -i 's/^topic_id: .*/topic_id: AAAAAAAAAAAAAAAAAAAAKg/' \
+    "$work/dir/idempotent-1/partition.metadata"
 fails "a partition with another topic's id"

@@ -3,7 +3,8 @@
 KAFKA_RIG="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
 KAFKA_LIBS="${KAFKA_LIBS:-$KAFKA_RIG/libs}"
 
-# prepare_broker FOLDER PORT: writes FOLDER/server.properties and formats what is not formatted yet; see broker.sh.
+# prepare_broker FOLDER PORT: writes FOLDER/server.properties and formats what is not formatted yet;
+# see broker.sh.
 prepare_broker() {
     local folder=$1 port=$2 node=${NODE_ID:-1}
     mkdir -p "$folder"
@@ -29,10 +30,12 @@ ${KAFKA_CONFIG:-}
 PROPERTIES
     # shellcheck disable=SC2086 # the options are several words
     "$KAFKA_RIG/kafka" kafka.tools.StorageTool format --ignore-formatted ${KAFKA_FORMAT_OPTIONS:-} \
-        --cluster-id "${CLUSTER_ID:-bWlsZW5hLWFuZC1rYWZrYQ}" --config "$folder/server.properties" >&2
+        --cluster-id "${CLUSTER_ID:-bWlsZW5hLWFuZC1rYWZrYQ}" \
+        --config "$folder/server.properties" >&2
 }
 
-# start_broker FOLDER PORT: starts broker.sh in the background and returns once it serves; its log is FOLDER/server.log.
+# start_broker FOLDER PORT: starts broker.sh in the background and returns once it serves; its log
+# is FOLDER/server.log.
 start_broker() {
     local folder=$1 port=$2
     mkdir -p "$folder"
@@ -62,8 +65,9 @@ stop_broker() {
     fi
 }
 
-# dump_segments DATA OPTIONS...: what Kafka's DumpLogSegments says of every segment below DATA, each file by its relative name.
-# The tool falls over the preallocated indexes of a segment without a record, so these are left out.
+# dump_segments DATA OPTIONS...: what Kafka's DumpLogSegments says of every segment below DATA, each
+# file by its relative name. The tool falls over the preallocated indexes of a segment without a
+# record, so these are left out.
 dump_segments() {
     local data log files=()
     data=$(cd "$1" && pwd)
@@ -72,10 +76,12 @@ dump_segments() {
         for file in "$log" "${log%.log}.index" "${log%.log}.timeindex" "${log%.log}.txnindex"; do
             [ -e "$data/$file" ] && files+=("$data/$file")
         done
-    done < <(cd "$data" && find . -name '*.log' -size +0 -printf '%P\n' | grep -v -e '-delete/' | sort)
+    done < <(cd "$data" && find . -name '*.log' -size +0 -printf '%P\n' \
+        | grep -v -e '-delete/' | sort)
     while read -r file; do
         files+=("$data/$file")
     done < <(cd "$data" && find . -name '*.snapshot' -printf '%P\n' | grep -v -e '-delete/' | sort)
-    KAFKA_JAVA_OPTIONS=-Dkafka.log.level=ERROR "$KAFKA_RIG/kafka" org.apache.kafka.tools.DumpLogSegments "$@" \
+    KAFKA_JAVA_OPTIONS=-Dkafka.log.level=ERROR \
+        "$KAFKA_RIG/kafka" org.apache.kafka.tools.DumpLogSegments "$@" \
         --files "$(IFS=,; echo "${files[*]}")" 2>&1 | sed "s#$data/##g"
 }

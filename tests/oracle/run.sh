@@ -1,6 +1,6 @@
 #!/bin/bash
-# Makes the fixtures of crates/protocol anew with Apache Kafka's own classes and fails where they differ from the
-# committed ones. `run.sh --write` replaces the committed ones instead.
+# Makes the fixtures of crates/protocol anew with Apache Kafka's own classes and fails where they
+# differ from the committed ones. `run.sh --write` replaces the committed ones instead.
 set -euo pipefail
 here="$(cd "$(dirname "$0")" && pwd)"
 fixtures="$here/../../crates/protocol/tests/fixtures"

@@ -1,11 +1,5 @@
 package milena.oracle;
 
-import java.nio.ByteBuffer;
-import java.nio.charset.StandardCharsets;
-import java.nio.file.Path;
-import java.util.ArrayList;
-import java.util.List;
-import java.util.Random;
 import org.apache.kafka.common.Uuid;
 import org.apache.kafka.common.compress.Compression;
 import org.apache.kafka.common.header.Header;
@@ -26,7 +20,16 @@ import org.apache.kafka.common.record.internal.RecordBatch;
 import org.apache.kafka.common.record.internal.SimpleRecord;
 import org.apache.kafka.common.utils.ByteBufferOutputStream;
 
-/** Writes record batches of every kind with Kafka's own builder, beside what Kafka reads from them. */
+import java.nio.ByteBuffer;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Random;
+
+/**
+ * Writes record batches of every kind with Kafka's own builder, beside what Kafka reads from them.
+ */
 final class Batches {
     private static final long TIME = 1_700_000_000_000L;
     private static final long APPEND_TIME = 1_700_000_123_456L;
@@ -64,7 +67,9 @@ final class Batches {
     private void legacy(Compression codec, byte magic) throws Exception {
         line("plain", builder(codec, magic).records(1_000, mixed(false)));
         line("one record", builder(codec, magic).records(7, mixed(false).subList(0, 1)));
-        line("large value", builder(codec, magic).records(0, List.of(record(0, "key", text(3_000)))));
+        line(
+                "large value",
+                builder(codec, magic).records(0, List.of(record(0, "key", text(3_000)))));
         if (magic > RecordBatch.MAGIC_VALUE_V0) {
             line("append time", builder(codec, magic).appendTime().records(5_000, mixed(false)));
         }
@@ -74,17 +79,38 @@ final class Batches {
         line("plain", builder(codec).records(0, mixed(false)));
         line("headers", builder(codec).records(1L << 40, mixed(true)));
         line("append time", builder(codec).appendTime().records(12, mixed(true)));
-        line("one empty record", builder(codec).records(3, List.of(new SimpleRecord(TIME, (byte[]) null, null))));
-        line("no timestamp", builder(codec).records(3, List.of(
-            new SimpleRecord(RecordBatch.NO_TIMESTAMP, bytes("key"), bytes("value")))));
-        line("times go back", builder(codec).records(0, List.of(
-            record(1_000, "a", "1"), record(-5_000_000_000L, "b", "2"), record(5_000_000_000L, "c", "3"))));
+        line(
+                "one empty record",
+                builder(codec).records(3, List.of(new SimpleRecord(TIME, (byte[]) null, null))));
+        line(
+                "no timestamp",
+                builder(codec)
+                        .records(
+                                3,
+                                List.of(
+                                        new SimpleRecord(
+                                                RecordBatch.NO_TIMESTAMP,
+                                                bytes("key"),
+                                                bytes("value")))));
+        line(
+                "times go back",
+                builder(codec)
+                        .records(
+                                0,
+                                List.of(
+                                        record(1_000, "a", "1"),
+                                        record(-5_000_000_000L, "b", "2"),
+                                        record(5_000_000_000L, "c", "3"))));
     }
 
     private void producers(Compression codec) throws Exception {
         line("idempotent", builder(codec).producer(12, false).records(77, mixed(false)));
-        line("sequence wraps", builder(codec).producer(Integer.MAX_VALUE - 1, false).records(77, mixed(true)));
-        line("transactional", builder(codec).producer(0, true).leaderEpoch(9).records(1_000_000, mixed(true)));
+        line(
+                "sequence wraps",
+                builder(codec).producer(Integer.MAX_VALUE - 1, false).records(77, mixed(true)));
+        line(
+                "transactional",
+                builder(codec).producer(0, true).leaderEpoch(9).records(1_000_000, mixed(true)));
     }
 
     private void large(CompressionType type) throws Exception {
@@ -93,7 +119,8 @@ final class Batches {
             many.add(record(i, "key-" + i % 17, "value " + i + ' ' + text(i)));
         }
         // Larger than the blocks of snappy (32 KiB) and lz4 (64 KiB).
-        List<SimpleRecord> big = List.of(record(0, "big", text(150_000)), record(1, "small", "after it"));
+        List<SimpleRecord> big =
+                List.of(record(0, "big", text(150_000)), record(1, "small", "after it"));
         Random random = new Random(42);
         byte[] noise = new byte[2_500];
         random.nextBytes(noise);
@@ -101,7 +128,9 @@ final class Batches {
         Compression codec = Compression.of(type).build();
         line("many", builder(codec).records(0, many));
         line("big value", builder(codec).records(0, big));
-        line("noise", builder(codec).records(0, List.of(new SimpleRecord(TIME, bytes("noise"), noise))));
+        line(
+                "noise",
+                builder(codec).records(0, List.of(new SimpleRecord(TIME, bytes("noise"), noise))));
         for (Compression leveled : levels(type)) {
             line("many at another level", builder(leveled).records(0, many));
         }
@@ -109,14 +138,26 @@ final class Batches {
 
     private static List<Compression> levels(CompressionType type) {
         return switch (type) {
-            case GZIP -> List.of(Compression.gzip().level(1).build(), Compression.gzip().level(9).build());
-            case LZ4 -> List.of(Compression.lz4().level(1).build(), Compression.lz4().level(17).build());
-            case ZSTD -> List.of(Compression.zstd().level(-5).build(), Compression.zstd().level(19).build());
+            case GZIP ->
+                    List.of(
+                            Compression.gzip().level(1).build(),
+                            Compression.gzip().level(9).build());
+            case LZ4 ->
+                    List.of(
+                            Compression.lz4().level(1).build(),
+                            Compression.lz4().level(17).build());
+            case ZSTD ->
+                    List.of(
+                            Compression.zstd().level(-5).build(),
+                            Compression.zstd().level(19).build());
             default -> List.of();
         };
     }
 
-    /** What the cleaner leaves: offsets with gaps, a last offset without its record, a horizon for tombstones. */
+    /**
+     * What the cleaner leaves: offsets with gaps, a last offset without its record, a horizon for
+     * tombstones.
+     */
     private void compacted(Compression codec) throws Exception {
         MemoryRecordsBuilder gaps = builder(codec).producer(40, false).open(500);
         for (long offset : new long[] {500, 503, 504, 600}) {
@@ -129,13 +170,31 @@ final class Batches {
         lastGone.overrideLastOffset(510);
         line("last offset without record", lastGone.build());
 
-        line("delete horizon", builder(codec).deleteHorizon(TIME + 86_400_000).records(8, List.of(
-            new SimpleRecord(TIME, bytes("gone"), null), record(5, "kept", "value"))));
+        line(
+                "delete horizon",
+                builder(codec)
+                        .deleteHorizon(TIME + 86_400_000)
+                        .records(
+                                8,
+                                List.of(
+                                        new SimpleRecord(TIME, bytes("gone"), null),
+                                        record(5, "kept", "value"))));
 
         if (codec.type() == CompressionType.NONE) {
             ByteBuffer empty = ByteBuffer.allocate(DefaultRecordBatch.RECORD_BATCH_OVERHEAD);
-            DefaultRecordBatch.writeEmptyHeader(empty, RecordBatch.CURRENT_MAGIC_VALUE, PRODUCER, (short) 3, 20, 100, 109,
-                5, TimestampType.CREATE_TIME, TIME, true, false);
+            DefaultRecordBatch.writeEmptyHeader(
+                    empty,
+                    RecordBatch.CURRENT_MAGIC_VALUE,
+                    PRODUCER,
+                    (short) 3,
+                    20,
+                    100,
+                    109,
+                    5,
+                    TimestampType.CREATE_TIME,
+                    TIME,
+                    true,
+                    false);
             empty.flip();
             line("all records gone", MemoryRecords.readableRecords(empty));
         }
@@ -143,23 +202,58 @@ final class Batches {
 
     private void transactionMarkers() throws Exception {
         for (ControlRecordType type : List.of(ControlRecordType.COMMIT, ControlRecordType.ABORT)) {
-            line(type.name().toLowerCase(), MemoryRecords.withEndTransactionMarker(
-                123, TIME, 6, PRODUCER, (short) 3, new EndTransactionMarker(type, 14)));
+            line(
+                    type.name().toLowerCase(),
+                    MemoryRecords.withEndTransactionMarker(
+                            123, TIME, 6, PRODUCER, (short) 3, new EndTransactionMarker(type, 14)));
         }
     }
 
     private void metadataControl() throws Exception {
-        line("leader change", MemoryRecords.withLeaderChangeMessage(0, TIME, 1, ByteBuffer.allocate(256),
-            new LeaderChangeMessage().setLeaderId(1).setVoters(List.of(new LeaderChangeMessage.Voter().setVoterId(1)))));
-        line("snapshot header", MemoryRecords.withSnapshotHeaderRecord(0, TIME, 1, ByteBuffer.allocate(256),
-            new SnapshotHeaderRecord().setLastContainedLogTimestamp(TIME)));
-        line("snapshot footer", MemoryRecords.withSnapshotFooterRecord(0, TIME, 1, ByteBuffer.allocate(256),
-            new SnapshotFooterRecord()));
-        line("kraft version", MemoryRecords.withKRaftVersionRecord(0, TIME, 1, ByteBuffer.allocate(256),
-            new KRaftVersionRecord().setKRaftVersion((short) 1)));
-        line("kraft voters", MemoryRecords.withVotersRecord(0, TIME, 1, ByteBuffer.allocate(256),
-            new VotersRecord().setVoters(List.of(
-                new VotersRecord.Voter().setVoterId(1).setVoterDirectoryId(new Uuid(1, 2))))));
+        line(
+                "leader change",
+                MemoryRecords.withLeaderChangeMessage(
+                        0,
+                        TIME,
+                        1,
+                        ByteBuffer.allocate(256),
+                        new LeaderChangeMessage()
+                                .setLeaderId(1)
+                                .setVoters(
+                                        List.of(new LeaderChangeMessage.Voter().setVoterId(1)))));
+        line(
+                "snapshot header",
+                MemoryRecords.withSnapshotHeaderRecord(
+                        0,
+                        TIME,
+                        1,
+                        ByteBuffer.allocate(256),
+                        new SnapshotHeaderRecord().setLastContainedLogTimestamp(TIME)));
+        line(
+                "snapshot footer",
+                MemoryRecords.withSnapshotFooterRecord(
+                        0, TIME, 1, ByteBuffer.allocate(256), new SnapshotFooterRecord()));
+        line(
+                "kraft version",
+                MemoryRecords.withKRaftVersionRecord(
+                        0,
+                        TIME,
+                        1,
+                        ByteBuffer.allocate(256),
+                        new KRaftVersionRecord().setKRaftVersion((short) 1)));
+        line(
+                "kraft voters",
+                MemoryRecords.withVotersRecord(
+                        0,
+                        TIME,
+                        1,
+                        ByteBuffer.allocate(256),
+                        new VotersRecord()
+                                .setVoters(
+                                        List.of(
+                                                new VotersRecord.Voter()
+                                                        .setVoterId(1)
+                                                        .setVoterDirectoryId(new Uuid(1, 2))))));
     }
 
     private void line(String name, MemoryRecords records) throws Exception {
@@ -171,19 +265,26 @@ final class Batches {
     }
 
     private static List<SimpleRecord> mixed(boolean withHeaders) {
-        Header[][] headers = withHeaders
-            ? new Header[][] {
-                {new RecordHeader("trace", bytes("id-1")), new RecordHeader("trace", bytes("id-2"))},
-                {new RecordHeader("null", (byte[]) null), new RecordHeader("", new byte[0])},
-                {},
-            }
-            : new Header[][] {{}, {}, {}};
+        Header[][] headers =
+                withHeaders
+                        ? new Header[][] {
+                            {
+                                new RecordHeader("trace", bytes("id-1")),
+                                new RecordHeader("trace", bytes("id-2"))
+                            },
+                            {
+                                new RecordHeader("null", (byte[]) null),
+                                new RecordHeader("", new byte[0])
+                            },
+                            {},
+                        }
+                        : new Header[][] {{}, {}, {}};
         return List.of(
-            new SimpleRecord(TIME, bytes("key"), bytes("value"), headers[0]),
-            new SimpleRecord(TIME + 10, null, bytes("no key"), headers[1]),
-            new SimpleRecord(TIME + 20, bytes("tombstone"), null, headers[2]),
-            new SimpleRecord(TIME + 15, new byte[0], new byte[0], headers[0]),
-            new SimpleRecord(TIME + 70_000, bytes("schlüssel"), bytes(text(120)), headers[1]));
+                new SimpleRecord(TIME, bytes("key"), bytes("value"), headers[0]),
+                new SimpleRecord(TIME + 10, null, bytes("no key"), headers[1]),
+                new SimpleRecord(TIME + 20, bytes("tombstone"), null, headers[2]),
+                new SimpleRecord(TIME + 15, new byte[0], new byte[0], headers[0]),
+                new SimpleRecord(TIME + 70_000, bytes("schlüssel"), bytes(text(120)), headers[1]));
     }
 
     private static SimpleRecord record(long delta, String key, String value) {
@@ -246,10 +347,25 @@ final class Batches {
         }
 
         MemoryRecordsBuilder open(long baseOffset) {
-            short epoch = producer == RecordBatch.NO_PRODUCER_ID ? RecordBatch.NO_PRODUCER_EPOCH : 3;
-            return new MemoryRecordsBuilder(new ByteBufferOutputStream(1024), magic, codec, timestampType, baseOffset,
-                timestampType == TimestampType.LOG_APPEND_TIME ? APPEND_TIME : RecordBatch.NO_TIMESTAMP,
-                producer, epoch, sequence, transactional, false, leaderEpoch, Integer.MAX_VALUE, deleteHorizon);
+            short epoch =
+                    producer == RecordBatch.NO_PRODUCER_ID ? RecordBatch.NO_PRODUCER_EPOCH : 3;
+            return new MemoryRecordsBuilder(
+                    new ByteBufferOutputStream(1024),
+                    magic,
+                    codec,
+                    timestampType,
+                    baseOffset,
+                    timestampType == TimestampType.LOG_APPEND_TIME
+                            ? APPEND_TIME
+                            : RecordBatch.NO_TIMESTAMP,
+                    producer,
+                    epoch,
+                    sequence,
+                    transactional,
+                    false,
+                    leaderEpoch,
+                    Integer.MAX_VALUE,
+                    deleteHorizon);
         }
 
         MemoryRecords records(long baseOffset, List<SimpleRecord> records) {

@@ -1,12 +1,5 @@
 package milena.oracle;
 
-import java.lang.reflect.Field;
-import java.lang.reflect.ParameterizedType;
-import java.nio.ByteBuffer;
-import java.util.ArrayList;
-import java.util.Collection;
-import java.util.List;
-import java.util.Random;
 import org.apache.kafka.common.Uuid;
 import org.apache.kafka.common.compress.Compression;
 import org.apache.kafka.common.protocol.types.BoundField;
@@ -17,22 +10,43 @@ import org.apache.kafka.common.record.internal.BaseRecords;
 import org.apache.kafka.common.record.internal.MemoryRecords;
 import org.apache.kafka.common.record.internal.SimpleRecord;
 
+import java.lang.reflect.Field;
+import java.lang.reflect.ParameterizedType;
+import java.nio.ByteBuffer;
+import java.util.ArrayList;
+import java.util.Collection;
+import java.util.List;
+import java.util.Random;
+
 /**
  * Fills a generated message at random with what one version of it can carry.
  *
- * <p>The version's schema names the fields and says which may be null; the class says which Java type holds them.
- * Values come from small pools with the extremes among them, so that many messages compress into a small fixture.
+ * <p>The version's schema names the fields and says which may be null; the class says which Java
+ * type holds them. Values come from small pools with the extremes among them, so that many messages
+ * compress into a small fixture.
  */
 final class Filler {
     private static final String[] WORDS = {
-        "orders", "payments", "consumer", "rack", "zürich", "日本", "group", "a.b-c_d", "127.0.0.1", "transaction",
+        "orders",
+        "payments",
+        "consumer",
+        "rack",
+        "zürich",
+        "日本",
+        "group",
+        "a.b-c_d",
+        "127.0.0.1",
+        "transaction",
     };
 
     private final Random random;
     private final boolean defaults;
     private final List<byte[]> records = new ArrayList<>();
 
-    /** With {@code defaults} a message stays as constructed, save for what may not be null on the wire. */
+    /**
+     * With {@code defaults} a message stays as constructed, save for what may not be null on the
+     * wire.
+     */
     Filler(String seed, boolean defaults) {
         this.random = new Random(seed.hashCode());
         // Random's first draws from near seeds are alike.
@@ -51,7 +65,8 @@ final class Filler {
         Schema schema = ((Schema[]) struct.getClass().getField("SCHEMAS").get(null))[version];
         for (BoundField bound : schema.fields()) {
             if (bound.def.type instanceof TaggedFields tagged) {
-                for (org.apache.kafka.common.protocol.types.Field field : tagged.fields().values()) {
+                for (org.apache.kafka.common.protocol.types.Field field :
+                        tagged.fields().values()) {
                     if (random.nextBoolean()) {
                         set(struct, field.name, field.type, version);
                     }
@@ -62,7 +77,8 @@ final class Filler {
         }
     }
 
-    private void set(Object struct, String wireName, Type type, short version) throws ReflectiveOperationException {
+    private void set(Object struct, String wireName, Type type, short version)
+            throws ReflectiveOperationException {
         Field field = field(struct.getClass(), wireName);
         field.setAccessible(true);
         if (!defaults) {
@@ -100,7 +116,8 @@ final class Filler {
         return holder.getConstructor().newInstance();
     }
 
-    private Object value(Field field, Type type, short version) throws ReflectiveOperationException {
+    private Object value(Field field, Type type, short version)
+            throws ReflectiveOperationException {
         if (type.isNullable() && random.nextInt(4) == 0) {
             return null;
         }
@@ -111,11 +128,18 @@ final class Filler {
     }
 
     @SuppressWarnings("unchecked")
-    private Object array(Field field, Type element, short version) throws ReflectiveOperationException {
-        ParameterizedType generic = (ParameterizedType) (field.getGenericType() instanceof ParameterizedType list
-            ? list : field.getType().getGenericSuperclass());
-        Collection<Object> array = (Collection<Object>) (field.getType() == List.class
-            ? new ArrayList<>() : field.getType().getConstructor().newInstance());
+    private Object array(Field field, Type element, short version)
+            throws ReflectiveOperationException {
+        ParameterizedType generic =
+                (ParameterizedType)
+                        (field.getGenericType() instanceof ParameterizedType list
+                                ? list
+                                : field.getType().getGenericSuperclass());
+        Collection<Object> array =
+                (Collection<Object>)
+                        (field.getType() == List.class
+                                ? new ArrayList<>()
+                                : field.getType().getConstructor().newInstance());
         for (int left = random.nextInt(3); left > 0; left--) {
             array.add(listed(generic.getActualTypeArguments()[0], element, version));
         }
@@ -123,18 +147,24 @@ final class Filler {
     }
 
     /** An element of an array, which may be an array itself. */
-    private Object listed(java.lang.reflect.Type holder, Type type, short version) throws ReflectiveOperationException {
+    private Object listed(java.lang.reflect.Type holder, Type type, short version)
+            throws ReflectiveOperationException {
         if (holder instanceof ParameterizedType inner) {
             List<Object> array = new ArrayList<>();
             for (int left = random.nextInt(3); left > 0; left--) {
-                array.add(listed(inner.getActualTypeArguments()[0], type.arrayElementType().orElseThrow(), version));
+                array.add(
+                        listed(
+                                inner.getActualTypeArguments()[0],
+                                type.arrayElementType().orElseThrow(),
+                                version));
             }
             return array;
         }
         return scalar((Class<?>) holder, type, version);
     }
 
-    private Object scalar(Class<?> holder, Type type, short version) throws ReflectiveOperationException {
+    private Object scalar(Class<?> holder, Type type, short version)
+            throws ReflectiveOperationException {
         String name = type.toString();
         if (name.equals("UINT16")) {
             return (int) number(0, 0xffff);
@@ -155,7 +185,9 @@ final class Filler {
         } else if (holder == String.class) {
             return string();
         } else if (holder == Uuid.class) {
-            return random.nextInt(8) == 0 ? Uuid.ZERO_UUID : new Uuid(random.nextInt(64), random.nextInt(64));
+            return random.nextInt(8) == 0
+                    ? Uuid.ZERO_UUID
+                    : new Uuid(random.nextInt(64), random.nextInt(64));
         } else if (holder == byte[].class) {
             return bytes();
         } else if (holder == ByteBuffer.class) {
@@ -174,7 +206,7 @@ final class Filler {
             case 1 -> highest;
             case 2 -> Math.max(lowest, -1);
             case 3 -> 0;
-            // Every byte of the number differs: a wrong width or byte order shows.
+                // Every byte of the number differs: a wrong width or byte order shows.
             case 4 -> 0x0102_0304_0506_0708L & highest;
             default -> random.nextInt((int) Math.min(highest, 1000));
         };
@@ -183,7 +215,7 @@ final class Filler {
     private String string() {
         return switch (random.nextInt(16)) {
             case 0 -> "";
-            // A compact length of two bytes.
+                // A compact length of two bytes.
             case 1 -> "long-".repeat(30);
             default -> WORDS[random.nextInt(WORDS.length)] + random.nextInt(100);
         };
@@ -196,8 +228,15 @@ final class Filler {
     }
 
     private MemoryRecords batch() {
-        MemoryRecords batch = random.nextInt(8) == 0 ? MemoryRecords.EMPTY : MemoryRecords.withRecords(
-            Compression.NONE, new SimpleRecord(1_700_000_000_000L + random.nextInt(1000), bytes(), bytes()));
+        MemoryRecords batch =
+                random.nextInt(8) == 0
+                        ? MemoryRecords.EMPTY
+                        : MemoryRecords.withRecords(
+                                Compression.NONE,
+                                new SimpleRecord(
+                                        1_700_000_000_000L + random.nextInt(1000),
+                                        bytes(),
+                                        bytes()));
         byte[] copy = new byte[batch.sizeInBytes()];
         batch.buffer().duplicate().get(copy);
         records.add(copy);

@@ -4,6 +4,7 @@ import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import com.github.luben.zstd.ZstdInputStream;
 import com.github.luben.zstd.ZstdOutputStream;
+
 import java.io.BufferedReader;
 import java.io.BufferedWriter;
 import java.io.IOException;
@@ -21,8 +22,7 @@ final class JsonLines {
     static final ObjectMapper JSON = new ObjectMapper();
     private static final int COMPRESSION_LEVEL = 19;
 
-    private JsonLines() {
-    }
+    private JsonLines() {}
 
     interface Sink {
         void accept(JsonNode line) throws IOException;
@@ -59,7 +59,8 @@ final class JsonLines {
             raw = new ZstdInputStream(raw);
         }
         int lines = 0;
-        try (BufferedReader in = new BufferedReader(new InputStreamReader(raw, StandardCharsets.UTF_8))) {
+        try (BufferedReader in =
+                new BufferedReader(new InputStreamReader(raw, StandardCharsets.UTF_8))) {
             for (String text = in.readLine(); text != null; text = in.readLine()) {
                 if (!text.isBlank()) {
                     sink.accept(JSON.readTree(text));

@@ -3,6 +3,12 @@ package milena.oracle;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.BinaryNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
+
+import org.apache.kafka.common.protocol.ApiMessage;
+import org.apache.kafka.common.protocol.ByteBufferAccessor;
+import org.apache.kafka.common.protocol.Message;
+import org.apache.kafka.common.protocol.ObjectSerializationCache;
+
 import java.io.IOException;
 import java.lang.reflect.Method;
 import java.nio.ByteBuffer;
@@ -18,24 +24,24 @@ import java.util.jar.JarEntry;
 import java.util.jar.JarFile;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
-import org.apache.kafka.common.protocol.ApiMessage;
-import org.apache.kafka.common.protocol.ByteBufferAccessor;
-import org.apache.kafka.common.protocol.Message;
-import org.apache.kafka.common.protocol.ObjectSerializationCache;
 
 /**
  * Writes every message that Kafka's jars know, at every version, as bytes and as Kafka's own JSON.
  *
- * <p>Messages are found by their generated JSON converters, so that a new one in a later Kafka joins by itself.
+ * <p>Messages are found by their generated JSON converters, so that a new one in a later Kafka
+ * joins by itself.
  */
 final class Messages {
     /** Of each version: one message as constructed, and this many filled at random. */
     private static final int SEEDS = 7;
-    private static final Pattern CONVERTER = Pattern.compile(
-        "(org/apache/kafka/(?:common/message|common/metadata|coordinator/[a-z]+/generated)/\\w+)JsonConverter\\.class");
 
-    private Messages() {
-    }
+    private static final Pattern CONVERTER =
+            Pattern.compile(
+                    "(org/apache/kafka/"
+                            + "(?:common/message|common/metadata|coordinator/[a-z]+/generated)"
+                            + "/\\w+)JsonConverter\\.class");
+
+    private Messages() {}
 
     static void write(Path file) throws Exception {
         int count = 0;
@@ -63,19 +69,22 @@ final class Messages {
         return count;
     }
 
-    private static ObjectNode line(String name, Class<?> type, Message message, short version, List<byte[]> records)
+    private static ObjectNode line(
+            String name, Class<?> type, Message message, short version, List<byte[]> records)
             throws Exception {
         byte[] body = encode(message, version);
         checkKafkaReadsItBack(name, type, message, version, body);
-        Method write = Class.forName(type.getName() + "JsonConverter")
-            .getMethod("write", type, short.class, boolean.class);
+        Method write =
+                Class.forName(type.getName() + "JsonConverter")
+                        .getMethod("write", type, short.class, boolean.class);
         JsonNode json = (JsonNode) write.invoke(null, message, version, true);
         Deque<byte[]> left = new ArrayDeque<>(records);
         if (!records.isEmpty()) {
             putRecords(json, left);
         }
         if (!left.isEmpty()) {
-            throw new IllegalStateException(name + " v" + version + ": records that its JSON does not have");
+            throw new IllegalStateException(
+                    name + " v" + version + ": records that its JSON does not have");
         }
         ObjectNode line = JsonLines.JSON.createObjectNode();
         line.put("name", name).put("version", version).put("hex", HexFormat.of().formatHex(body));
@@ -93,13 +102,18 @@ final class Messages {
         return buffer.array();
     }
 
-    /** A filler that sets what the version does not carry would write bytes that mean another message. */
-    private static void checkKafkaReadsItBack(String name, Class<?> type, Message message, short version, byte[] body)
+    /**
+     * A filler that sets what the version does not carry would write bytes that mean another
+     * message.
+     */
+    private static void checkKafkaReadsItBack(
+            String name, Class<?> type, Message message, short version, byte[] body)
             throws Exception {
         Message again = (Message) type.getConstructor().newInstance();
         again.read(new ByteBufferAccessor(ByteBuffer.wrap(body)), version);
         if (!again.equals(message)) {
-            throw new IllegalStateException(name + " v" + version + ": wrote " + message + ", read " + again);
+            throw new IllegalStateException(
+                    name + " v" + version + ": wrote " + message + ", read " + again);
         }
     }
 
@@ -125,10 +139,12 @@ final class Messages {
             }
             for (String name : converters(jar)) {
                 Class<?> type = Class.forName(name.replace('/', '.'));
-                if (!ApiMessage.class.isAssignableFrom(type) && !type.getSimpleName().startsWith("DefaultPrincipal")) {
+                if (!ApiMessage.class.isAssignableFrom(type)
+                        && !type.getSimpleName().startsWith("DefaultPrincipal")) {
                     continue;
                 }
-                String plain = type.getSimpleName().replaceFirst("(Request|Response|Header)Data$", "$1");
+                String plain =
+                        type.getSimpleName().replaceFirst("(Request|Response|Header)Data$", "$1");
                 if (found.put(plain, type) != null) {
                     throw new IllegalStateException("two messages are called " + plain);
                 }

@@ -2,6 +2,7 @@ package milena.oracle;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
+
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -13,10 +14,12 @@ import java.util.TreeMap;
 final class SameRecords {
     private static final int COMPLAINTS_SHOWN = 20;
 
-    private SameRecords() {
-    }
+    private SameRecords() {}
 
-    /** Whether the console consumer printed what {@link Consume} wrote; it leaves internal topics out. */
+    /**
+     * Whether the console consumer printed what {@link Consume} wrote; it leaves internal topics
+     * out.
+     */
     static void console(Path records, Path uncommitted, Path committed) throws IOException {
         Map<String, JsonNode> all = byOffset(records);
         all.values().removeIf(line -> line.path("topic").asText().startsWith("__"));
@@ -25,19 +28,24 @@ final class SameRecords {
         List<Map<String, JsonNode>> ours = List.of(all, stable);
         List<Map<String, JsonNode>> printed = List.of(byOffset(uncommitted), byOffset(committed));
         // The console consumer never shows which epoch a record is of.
-        all.values().forEach(line -> ((ObjectNode) line).remove(List.of("committed", "leaderEpoch")));
+        all.values()
+                .forEach(line -> ((ObjectNode) line).remove(List.of("committed", "leaderEpoch")));
         for (int i = 0; i < ours.size(); i++) {
             complain(differences(ours.get(i), printed.get(i)), printed.get(i).size());
         }
     }
 
-    /** Whether what Kafka served is what was expected, field by field that the expectation has, and nothing more. */
+    /**
+     * Whether what Kafka served is what was expected, field by field that the expectation has, and
+     * nothing more.
+     */
     static void expected(Path expected, Path served) throws IOException {
         Map<String, JsonNode> wanted = byOffset(expected);
         complain(differences(wanted, byOffset(served)), wanted.size());
     }
 
-    private static List<String> differences(Map<String, JsonNode> wanted, Map<String, JsonNode> found) {
+    private static List<String> differences(
+            Map<String, JsonNode> wanted, Map<String, JsonNode> found) {
         List<String> complaints = new ArrayList<>();
         for (Map.Entry<String, JsonNode> entry : wanted.entrySet()) {
             JsonNode other = found.get(entry.getKey());
@@ -48,7 +56,14 @@ final class SameRecords {
             for (String field : (Iterable<String>) entry.getValue()::fieldNames) {
                 JsonNode value = entry.getValue().get(field);
                 if (!value.equals(other.get(field))) {
-                    complaints.add(entry.getKey() + ": " + field + " should be " + value + ", is " + other.get(field));
+                    complaints.add(
+                            entry.getKey()
+                                    + ": "
+                                    + field
+                                    + " should be "
+                                    + value
+                                    + ", is "
+                                    + other.get(field));
                 }
             }
         }
@@ -70,13 +85,19 @@ final class SameRecords {
 
     private static Map<String, JsonNode> byOffset(Path file) throws IOException {
         Map<String, JsonNode> lines = new TreeMap<>();
-        JsonLines.read(file, line -> {
-            String key = line.path("topic").asText() + '-' + line.path("partition").asInt() + " offset "
-                + line.path("offset").asLong();
-            if (lines.put(key, line) != null) {
-                throw new IOException(file + " has " + key + " twice");
-            }
-        });
+        JsonLines.read(
+                file,
+                line -> {
+                    String key =
+                            line.path("topic").asText()
+                                    + '-'
+                                    + line.path("partition").asInt()
+                                    + " offset "
+                                    + line.path("offset").asLong();
+                    if (lines.put(key, line) != null) {
+                        throw new IOException(file + " has " + key + " twice");
+                    }
+                });
         return lines;
     }
 }
