@@ -10,6 +10,8 @@
     reason = "a mistake in the schema must stop the build, and a build reads files"
 )]
 
+#[path = "build/codec.rs"]
+mod codec;
 #[path = "build/family.rs"]
 mod family;
 #[path = "build/json.rs"]

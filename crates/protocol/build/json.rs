@@ -3,7 +3,8 @@
 
 use std::fmt::Write;
 
-use super::message::{condition, is_set, line};
+use super::codec::{condition, is_set};
+use super::message::line;
 use super::schema::{Body, File, Struct};
 
 pub(crate) fn implementation(body: &Body, one: &Struct) -> String {

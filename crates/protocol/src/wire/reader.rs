@@ -424,3 +424,59 @@ impl<'a> Reader<'a> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn variable_length_numbers_take_up_to_five_bytes() {
+        for (bytes, number) in [
+            (&[0][..], 0),
+            (&[0x7f], 127),
+            (&[0x80, 1], 128),
+            (&[0x80, 0], 0),
+            (&[0xff, 0xff, 0xff, 0xff, 0x0f], u32::MAX),
+        ] {
+            let mut reader = Reader::new(bytes);
+            assert_eq!(reader.uvarint("number"), number);
+            assert!(reader.failure().is_none() && reader.rest().is_empty());
+        }
+    }
+
+    #[test]
+    fn the_first_flaw_sticks_and_nothing_is_read_after_it() {
+        let mut reader = Reader::new(&[0, 0, 0, 1, 0, 2, 0xff, 0xff, 1, 2, 3, 4]);
+        assert_eq!(reader.int32("first"), 1);
+        assert_eq!(reader.string("second", false), "");
+        assert_eq!(reader.int32("third"), 0);
+        let failure = reader.failure().unwrap();
+        assert_eq!((failure.field, failure.flaw), ("second", Flaw::NotUtf8));
+        assert_eq!(failure.position, 8);
+    }
+
+    #[test]
+    fn a_tagged_field_cannot_reach_into_what_follows_it() {
+        // One tagged field of one byte, in which four are asked for; more bytes come behind.
+        let mut reader = Reader::new(&[1, 0, 1, 9, 8, 7, 6, 5]);
+        let mut tags = reader.tags();
+        assert_eq!(reader.next_tag(&mut tags), Some(0));
+        assert_eq!(reader.int32("value"), 0);
+        reader.end_tag(&tags);
+        assert_eq!(reader.failure().unwrap().flaw, Flaw::Truncated);
+        assert!(reader.rest().is_empty());
+    }
+
+    #[test]
+    fn an_announced_count_reserves_only_what_can_be_there() {
+        let bytes = [&20_000_i32.to_be_bytes()[..], &[0; 20_000]].concat();
+        let ids: Vec<i8> = Reader::new(&bytes).numbers("ids", false);
+        assert_eq!(ids.len(), 20_000);
+        let mut reader = Reader::new(&bytes);
+        let ids: Vec<i32> = reader.numbers("ids", false);
+        assert_eq!(
+            (ids.capacity(), reader.failure().unwrap().flaw),
+            (0, Flaw::TooManyElements(20_000))
+        );
+    }
+}

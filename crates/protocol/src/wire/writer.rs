@@ -321,3 +321,69 @@ impl Writer {
         self.head.extend_from_slice(&value);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::*;
+
+    fn body(writer: Writer) -> Vec<u8> {
+        writer.finish().unwrap().into_body().unwrap()
+    }
+
+    #[test]
+    fn a_tagged_field_gets_its_size_however_long_it_is() {
+        for length in [0, 1, 126, 127, 128, 16_382, 16_383, 16_384] {
+            let mut writer = Writer::with_capacity(0);
+            let start = writer.open_tag(5);
+            writer.bytes("value", &vec![9; length], true);
+            writer.close_tag(start);
+            let written = body(writer);
+            let mut reader = super::super::Reader::new(&written);
+            assert_eq!(reader.uvarint("tag"), 5);
+            assert_eq!(reader.uvarint("size") as usize, reader.rest().len());
+            assert_eq!(reader.bytes("value", true).len(), length);
+        }
+    }
+
+    #[test]
+    fn records_are_handed_on_and_not_copied() {
+        let batch = Bytes::from(vec![7; 100]);
+        let range = Part::Range {
+            token: 3,
+            length: 50,
+        };
+        let records = Records::Parts(vec![Part::Bytes(batch.clone()), range.clone()]);
+        let mut writer = Writer::with_capacity(0);
+        writer.records("records", &records, false);
+        writer.int8(1);
+        let frame = writer.finish().unwrap();
+        assert_eq!(frame.body_length(), 4 + 150 + 1);
+        let parts: Vec<Part> = frame.into_parts().collect();
+        let own = |bytes: &'static [u8]| Part::Bytes(Bytes::from_static(bytes));
+        assert_eq!(parts[0], own(&[0, 0, 0, 155, 0, 0, 0, 150]));
+        assert!(matches!(&parts[1], Part::Bytes(part) if part.as_ptr() == batch.as_ptr()));
+        assert_eq!(parts[2..], [range, own(&[1])]);
+    }
+
+    #[test]
+    fn what_cannot_be_said_is_an_error() {
+        let mut writer = Writer::with_capacity(0);
+        writer.opt_string("name", None, true, false);
+        writer.int8(1);
+        let refused = writer.finish().unwrap_err();
+        assert_eq!(refused, EncodeError::Null { field: "name" });
+
+        let mut writer = Writer::with_capacity(0);
+        writer.string("name", &"x".repeat(32_768), true);
+        let refused = writer.finish().unwrap_err();
+        assert_eq!(
+            refused,
+            EncodeError::TooLong {
+                field: "name",
+                length: 32_768
+            }
+        );
+    }
+}

@@ -6,6 +6,7 @@
 )]
 
 mod corpus;
+mod family;
 mod fixture;
 mod hostile;
 mod memory;
