@@ -53,6 +53,9 @@ fresh clean
 truncate -s -5 "$work/dir/transactions-0/00000000000000000187.log"
 fails "a segment that lacks its end"
 fresh clean
+rm "$work/dir/codec-lz4-0/00000000000000000050.index"
+fails "a lost index"
+fresh clean
 sed -i '$d' "$work/dir/expected.jsonl"
 fails "a record more than expected"
 fresh clean
