@@ -10,11 +10,20 @@ type Result<T> = std::result::Result<T, String>;
 pub(crate) fn file(path: &Path) -> Result<File> {
     let source = path.to_string_lossy().into_owned();
     let text = fs::read_to_string(path).map_err(|error| format!("{source}: {error}"))?;
-    let stem = super::stem(path);
-    let module = stem.trim_start_matches(|letter: char| letter.is_ascii_digit() || letter == '_');
+    parse(&source, &text)
+}
+
+/// `source` is the file's path, by whose name the module is called.
+pub(crate) fn parse(source: &str, text: &str) -> Result<File> {
+    let name = source
+        .rsplit('/')
+        .next()
+        .unwrap_or(source)
+        .trim_end_matches(".schema");
+    let module = name.trim_start_matches(|letter: char| letter.is_ascii_digit() || letter == '_');
     let mut file = File {
         module: module.to_owned(),
-        source,
+        source: source.to_owned(),
         doc: String::new(),
         kind: Kind::Message,
         name: String::new(),

@@ -11,3 +11,4 @@ mod fixture;
 mod hostile;
 mod memory;
 mod oracle;
+mod schema;
