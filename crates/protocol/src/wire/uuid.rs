@@ -19,8 +19,8 @@ pub struct UuidError;
 impl Uuid {
     /// The id that means "none".
     pub const ZERO: Self = Self([0; 16]);
-    /// The id of `__cluster_metadata`, and of a replica that is yet in no directory's care.
-    pub const ONE: Self = Self::from_u128(1);
+    /// The id of the topic `__cluster_metadata`.
+    pub const CLUSTER_METADATA: Self = Self::from_u128(1);
 
     /// The id with these bits, the highest first.
     #[must_use]
@@ -98,7 +98,7 @@ mod tests {
     #[test]
     fn the_text_form_is_kafkas() {
         assert_eq!(Uuid::ZERO.to_string(), "AAAAAAAAAAAAAAAAAAAAAA");
-        assert_eq!(Uuid::ONE.to_string(), "AAAAAAAAAAAAAAAAAAAAAQ");
+        assert_eq!(Uuid::CLUSTER_METADATA.to_string(), "AAAAAAAAAAAAAAAAAAAAAQ");
         let id = Uuid::from_u128(0x0123_4567_89ab_cdef_fedc_ba98_7654_3210);
         assert_eq!(id.to_string(), "ASNFZ4mrze_-3LqYdlQyEA");
         assert_eq!("ASNFZ4mrze_-3LqYdlQyEA".parse(), Ok(id));
