@@ -5,7 +5,7 @@
 
 use milena_protocol::{
     Offset, Uuid,
-    records::{BatchHeader, HEADER_LEN, checksum},
+    records::{BatchHeader, HEADER_LEN, checksum, crc32c, crc32c_append},
 };
 
 use super::round::RingKey;
@@ -128,10 +128,10 @@ impl Entry<'_> {
 /// The entry's checksum: the ring's key, all of `head` but the checksum itself, and of a batch what
 /// its own checksum leaves out.
 fn seal(key: &RingKey, head: &[u8], batch: &[u8]) -> u32 {
-    let crc = crc32c::crc32c(&key.0);
-    let crc = crc32c::crc32c_append(crc, head.get(..12).unwrap_or_default());
-    let crc = crc32c::crc32c_append(crc, head.get(ENTRY_HEADER_LEN..).unwrap_or_default());
-    crc32c::crc32c_append(crc, batch.get(..UNCOVERED.min(batch.len())).unwrap_or_default())
+    let crc = crc32c(&key.0);
+    let crc = crc32c_append(crc, head.get(..12).unwrap_or_default());
+    let crc = crc32c_append(crc, head.get(ENTRY_HEADER_LEN..).unwrap_or_default());
+    crc32c_append(crc, batch.get(..UNCOVERED.min(batch.len())).unwrap_or_default())
 }
 
 fn is_whole(batch: &[u8]) -> bool {

@@ -347,9 +347,13 @@ impl Replay<'_> {
         self.directory.join(names::partition_folder(&name.topic, name.partition))
     }
 
-    /// The topic that a folder belongs to; `None` where there is no folder, or nothing in it says.
+    /// The topic that a folder belongs to; `None` where there is no folder, or nothing sound in it
+    /// says so: the file is only synced with the checkpoint that passes the folder's making.
     fn topic_id(&self, folder: &Path) -> Result<Option<Uuid>, StorageError> {
-        partition_metadata::load(self.disk, &folder.join(names::PARTITION_METADATA))
+        match partition_metadata::load(self.disk, &folder.join(names::PARTITION_METADATA)) {
+            Err(StorageError::Corrupt { .. }) => Ok(None),
+            other => other,
+        }
     }
 }
 

@@ -1,5 +1,7 @@
 //! The header of a journal file and of a round as bytes (`docs/formats/journal.md`).
 
+use milena_protocol::records::{crc32c, crc32c_append};
+
 /// Rounds start and end on blocks, so that a torn write can hurt nothing but its own round.
 pub(crate) const BLOCK: u64 = 4096;
 pub(super) const ROUND_HEADER_LEN: usize = 64;
@@ -26,7 +28,7 @@ impl FileHeader {
         bytes.extend_from_slice(&self.directory_id);
         bytes.extend_from_slice(&self.key.0);
         bytes.extend_from_slice(&self.len.to_be_bytes());
-        let crc = crc32c::crc32c(&bytes);
+        let crc = crc32c(&bytes);
         bytes.extend_from_slice(&crc.to_be_bytes());
         bytes
     }
@@ -38,7 +40,7 @@ impl FileHeader {
         let (directory_id, body_rest) = body_rest.split_first_chunk::<16>()?;
         let (key, body_rest) = body_rest.split_first_chunk::<16>()?;
         let len = u64::from_be_bytes(*body_rest.first_chunk()?);
-        (*magic == FILE_MAGIC && crc == crc32c::crc32c(body)).then_some(Self {
+        (*magic == FILE_MAGIC && crc == crc32c(body)).then_some(Self {
             directory_id: *directory_id,
             key: RingKey(*key),
             len,
@@ -66,7 +68,7 @@ impl RoundHeader {
         for number in [self.sequence, self.tail, self.durable_through, self.generation, self.len] {
             bytes.extend_from_slice(&number.to_be_bytes());
         }
-        let crc = crc32c::crc32c_append(crc32c::crc32c(&key.0), &bytes);
+        let crc = crc32c_append(crc32c(&key.0), &bytes);
         bytes.extend_from_slice(&crc.to_be_bytes());
         bytes.resize(ROUND_HEADER_LEN, 0);
         bytes.try_into().unwrap_or([0; ROUND_HEADER_LEN])
@@ -78,7 +80,7 @@ impl RoundHeader {
         if !body.starts_with(&ROUND_MAGIC) || bytes.get(52..ROUND_HEADER_LEN)? != [0; 12] {
             return None;
         }
-        if crc != crc32c::crc32c_append(crc32c::crc32c(&key.0), body) {
+        if crc != crc32c_append(crc32c(&key.0), body) {
             return None;
         }
         let number = |at: usize| Some(u64::from_be_bytes(*body.get(at..)?.first_chunk()?));

@@ -23,7 +23,7 @@ type Run<'a> = Vec<&'a Append>;
 
 /// Tells each log how far it is durable now.
 pub(super) fn publish_durable(tasks: &[Task]) {
-    for group in by_log(tasks) {
+    for group in by_log(tasks).chunk_by(same_log) {
         let appends = group.iter().rev().filter(|t| t.journalled).find_map(|t| match &t.what {
             What::Append(append) => Some((&t.log, append)),
             _ => None,
@@ -38,9 +38,10 @@ pub(super) fn publish_durable(tasks: &[Task]) {
 /// that a full disk refused half-way is simply tried again.
 pub(super) fn write(shared: &Shared, tasks: &[Task]) -> Result<(), StorageError> {
     let mut written = 0;
-    for group in by_log(tasks) {
+    let ordered = by_log(tasks);
+    for group in ordered.chunk_by(same_log) {
         let mut run = Run::new();
-        for task in &group {
+        for task in group {
             if let What::Append(append) = &task.what {
                 written += append.bytes.len() as u64;
                 if !follows(&run, append) {
@@ -56,7 +57,7 @@ pub(super) fn write(shared: &Shared, tasks: &[Task]) -> Result<(), StorageError>
             flush(shared, &task.log, &mut run)?;
         }
     }
-    for group in by_log(tasks) {
+    for group in ordered.chunk_by(same_log) {
         let last = group.iter().rev().find_map(|task| match &task.what {
             What::Append(append) => Some((task, append)),
             _ => None,
@@ -72,11 +73,14 @@ pub(super) fn write(shared: &Shared, tasks: &[Task]) -> Result<(), StorageError>
 }
 
 /// The tasks of each log together, each log's in their order.
-fn by_log(tasks: &[Task]) -> Vec<Vec<&Task>> {
+fn by_log(tasks: &[Task]) -> Vec<&Task> {
     let mut ordered: Vec<&Task> = tasks.iter().collect();
     ordered.sort_by_key(|task| task.log.alias());
-    let groups = ordered.chunk_by(|a, b| a.log.alias() == b.log.alias());
-    groups.map(<[&Task]>::to_vec).collect()
+    ordered
+}
+
+fn same_log(a: &&Task, b: &&Task) -> bool {
+    a.log.alias() == b.log.alias()
 }
 
 fn follows(run: &Run<'_>, append: &Append) -> bool {
@@ -126,9 +130,7 @@ fn open_for_write(
     log: &Log,
     segment: &Arc<Segment>,
 ) -> Result<Arc<crate::segment::OpenSegment>, StorageError> {
-    if !log.folder().exists() {
-        log.make_folder(shared)?;
-    }
+    log.make_folder(shared)?;
     if segment.written() == 0 {
         // A new file: its name is durable once the folder is.
         shared.dirty.add_folder(&segment.folder().path());

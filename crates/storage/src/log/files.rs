@@ -1,7 +1,11 @@
 //! The small files of a partition's folder: made by the journal's writer and the checkpoint, never
 //! on the way of an append.
 
-use std::{io, sync::Arc};
+use std::{
+    io::{self, IoSlice},
+    path::PathBuf,
+    sync::Arc,
+};
 
 use milena_env::disk::Open;
 use milena_protocol::Offset;
@@ -18,14 +22,18 @@ use crate::{
 impl Log {
     /// Makes the partition's folder, with its topic's id in it.
     pub(crate) fn make_folder(&self, shared: &Shared) -> Result<(), StorageError> {
-        let path = self.folder.path();
-        shared.disk.create_dir_all(&path).map_err(StorageError::io("create folder", &path))?;
-        let metadata = path.join(names::PARTITION_METADATA);
-        partition_metadata::store_topic_id(&*shared.disk, &metadata, self.topic_id)?;
-        shared.dirty.add_folder(&path);
-        shared.dirty.add_folder(&shared.path);
-        self.folder.made();
-        Ok(())
+        self.folder.make(|path| {
+            shared.disk.create_dir_all(path).map_err(StorageError::io("create folder", path))?;
+            shared.dirty.add_folder(path);
+            shared.dirty.add_folder(&shared.path);
+            let metadata = path.join(names::PARTITION_METADATA);
+            if self.config().is_journalled() {
+                store_lazily(shared, metadata, &partition_metadata::format(self.topic_id))
+            } else {
+                // No journal knows the topic's id.
+                partition_metadata::store_topic_id(&*shared.disk, &metadata, self.topic_id)
+            }
+        })
     }
 
     /// For a checkpoint: everything that the journal alone knows of this log and that is in no
@@ -39,15 +47,13 @@ impl Log {
             let changed = std::mem::take(&mut state.epochs_changed);
             (changed.then(|| state.epochs.clone()), Arc::clone(&state.active.segment))
         };
-        if !self.folder.exists() {
-            self.make_folder(shared)?;
-        }
+        self.make_folder(shared)?;
         let path = active.path(FileKind::Log);
         let made = shared.disk.open(&path, Open::Create);
         made.map_err(StorageError::io("create", &path))?;
         if let Some(epochs) = epochs {
             let path = self.folder.path().join(names::LEADER_EPOCHS);
-            checkpoints::store_epochs(&*shared.disk, &path, &epochs)?;
+            store_lazily(shared, path, &checkpoints::format_epochs(&epochs))?;
         }
         Ok(())
     }
@@ -75,8 +81,7 @@ impl Log {
         };
         let path = self.folder.file(end, FileKind::ProducerSnapshot);
         if shared.disk.metadata(&path).is_err() {
-            let stored = shared.disk.replace(&path, &snapshot);
-            stored.map_err(StorageError::io("write", &path))?;
+            store_lazily(shared, path, &snapshot)?;
         }
         Ok(())
     }
@@ -101,4 +106,20 @@ impl Log {
         }
         Ok(())
     }
+}
+
+/// Replaces a small file; the next checkpoint syncs it. Until then the journal holds what it says,
+/// or it can be had from the batches: one that a crash leaves empty or torn is found out by its
+/// form and made anew.
+fn store_lazily(shared: &Shared, path: PathBuf, bytes: &[u8]) -> Result<(), StorageError> {
+    let temporary = path.with_added_extension("tmp");
+    let write = || {
+        let file = shared.disk.open(&temporary, Open::Create)?;
+        file.set_len(0)?;
+        file.write_all_at(&[IoSlice::new(bytes)], 0)?;
+        shared.disk.rename(&temporary, &path)
+    };
+    write().map_err(StorageError::io("write", &path))?;
+    shared.dirty.add_file(path);
+    Ok(())
 }

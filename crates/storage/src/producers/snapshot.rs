@@ -53,7 +53,7 @@ impl ProducerStates {
         for (producer_id, entry) in producers {
             write_entry(&mut bytes, producer_id, entry);
         }
-        let crc = crc32c::crc32c(bytes.get(COVERED_FROM..).unwrap_or_default());
+        let crc = milena_protocol::records::crc32c(bytes.get(COVERED_FROM..).unwrap_or_default());
         if let Some(field) = bytes.get_mut(CRC_AT..COVERED_FROM) {
             field.copy_from_slice(&crc.to_be_bytes());
         }
@@ -115,7 +115,7 @@ fn check_frame(file: SegmentFile, bytes: &[u8]) -> Result<&[u8], SnapshotError> 
         return Err(SnapshotError::Version { file, version });
     }
     let stored = u32::from_be_bytes(take(&mut rest).ok_or(too_short)?);
-    let computed = crc32c::crc32c(rest);
+    let computed = milena_protocol::records::crc32c(rest);
     if stored != computed {
         return Err(SnapshotError::Checksum {
             file,

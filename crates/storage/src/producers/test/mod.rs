@@ -326,7 +326,7 @@ fn snapshots_are_kafkas_byte_for_byte() {
         entries.extend(open.to_be_bytes());
     }
     let mut expected = vec![0, 1];
-    expected.extend(crc32c::crc32c(&entries).to_be_bytes());
+    expected.extend(milena_protocol::records::crc32c(&entries).to_be_bytes());
     expected.extend(entries);
     assert_eq!(states.to_snapshot(), expected);
 
@@ -362,7 +362,7 @@ fn fault_15_a_rotten_snapshot_is_recognised() {
     let sealed = |change: fn(&mut Vec<u8>)| {
         let mut bytes = good.clone();
         change(&mut bytes);
-        let crc = crc32c::crc32c(&bytes[6..]);
+        let crc = milena_protocol::records::crc32c(&bytes[6..]);
         bytes[2..6].copy_from_slice(&crc.to_be_bytes());
         load(&bytes).unwrap_err()
     };

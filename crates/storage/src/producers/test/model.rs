@@ -216,7 +216,7 @@ proptest! {
         prop_assert!(ProducerStates::from_snapshot(Offset(end), &bytes).is_err());
         if bytes.len() >= 6 {
             bytes[..2].copy_from_slice(&[0, 1]);
-            let crc = crc32c::crc32c(&bytes[6..]);
+            let crc = milena_protocol::records::crc32c(&bytes[6..]);
             bytes[2..6].copy_from_slice(&crc.to_be_bytes());
             let _ = ProducerStates::from_snapshot(Offset(end), &bytes);
         }
