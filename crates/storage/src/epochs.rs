@@ -298,7 +298,8 @@ mod tests {
 
     fn steps() -> impl Strategy<Value = Vec<Step>> {
         let step = prop_oneof![
-            3 => (0..3_i32, 1..6_usize).prop_map(|(raise, records)| Step::Append { raise, records }),
+            3 => (0..3_i32, 1..6_usize)
+                .prop_map(|(raise, records)| Step::Append { raise, records }),
             1 => (0.0..1.0).prop_map(Step::CutEnd),
             1 => (0.0..1.0).prop_map(Step::CutStart),
         ];

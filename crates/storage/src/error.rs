@@ -17,7 +17,10 @@ pub enum StorageError {
         position: u64,
         reason: String,
     },
-    #[error("log directory {} is in use by another process; stop it, or choose another log.dirs", .0.display())]
+    #[error(
+        "log directory {} is in use by another process; stop it, or choose another log.dirs",
+        .0.display()
+    )]
     InUse(PathBuf),
     #[error("log directory {} {reason}", path.display())]
     Foreign { path: PathBuf, reason: String },

@@ -1,8 +1,8 @@
 //! The log of one partition and the directory that holds many, in Kafka's own on-disk formats.
 //!
-//! Start at [`LogDirectory::open`] and [`Log`]. The way of a record: `log/append` -> `journal/queue`
-//! -> `journal/writer` (acknowledged here) -> `journal/segments` -> `journal/checkpoint`; back by
-//! `log/read`. `ARCHITECTURE.md` walks it.
+//! Start at [`LogDirectory::open`] and [`Log`]. The way of a record: `log/append` ->
+//! `journal/queue` -> `journal/writer` (acknowledged here) -> `journal/segments` ->
+//! `journal/checkpoint`; back by `log/read`. `ARCHITECTURE.md` walks it.
 #![forbid(unsafe_code)]
 
 pub mod checkpoints;

@@ -187,8 +187,9 @@ mod tests {
 
     #[test]
     fn reads_what_kafka_wrote() {
-        let text = "#\n#Sat Nov 21 10:43:48 UTC 2026\nnode.id=1\ndirectory.id=ASNFZ4mrze_-3LqYdlQyEA\n\
-                    version=1\ncluster.id=MkU3OEVBNTcwNTJENDM2Qg\n";
+        let text = "#\n#Sat Nov 21 10:43:48 UTC 2026\nnode.id=1\n\
+                    directory.id=ASNFZ4mrze_-3LqYdlQyEA\nversion=1\n\
+                    cluster.id=MkU3OEVBNTcwNTJENDM2Qg\n";
         let expected = MetaProperties {
             cluster_id: "MkU3OEVBNTcwNTJENDM2Qg".to_owned(),
             node_id: 1,
@@ -204,7 +205,8 @@ mod tests {
 
     #[test]
     fn follows_javas_rules() {
-        let text = b"! comment \\\n a\\:b\\ c : d \\\n   e=f\\u0041\\t\\x\\u00zz\n\nempty\nkey  value \ncut\\";
+        let text = b"! comment \\\n a\\:b\\ c : d \\\n   e=f\\u0041\\t\\x\\u00zz\n\n\
+                     empty\nkey  value \ncut\\";
         let found = parse_properties(text);
         let pairs: Vec<_> = found
             .iter()

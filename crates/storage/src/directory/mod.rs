@@ -10,9 +10,8 @@ mod partitions;
 mod shared;
 
 use std::{
-    collections::BTreeMap,
     path::Path,
-    sync::{Arc, Mutex, PoisonError, RwLock},
+    sync::{Arc, Mutex, PoisonError},
     thread::JoinHandle,
 };
 
@@ -31,7 +30,6 @@ use crate::{
 pub struct LogDirectory {
     shared: Arc<Shared>,
     meta: MetaProperties,
-    logs: RwLock<BTreeMap<TopicPartition, Arc<Log>>>,
     ring_files: Arc<RingFiles>,
     threads: Mutex<Vec<JoinHandle<()>>>,
     /// Held as long as the directory is ours.
@@ -52,14 +50,13 @@ impl LogDirectory {
 
     #[must_use]
     pub fn log(&self, name: &TopicPartition) -> Option<Arc<Log>> {
-        self.logs.read().unwrap_or_else(PoisonError::into_inner).get(name).map(Arc::clone)
+        self.shared.logs.read().unwrap_or_else(PoisonError::into_inner).get(name).map(Arc::clone)
     }
 
     /// All logs, in the order of their names.
     #[must_use]
     pub fn logs(&self) -> Vec<Arc<Log>> {
-        let logs = self.logs.read().unwrap_or_else(PoisonError::into_inner);
-        logs.values().map(Arc::clone).collect()
+        self.shared.all_logs()
     }
 
     /// Why nothing can be written here any more, if so.

@@ -1,9 +1,9 @@
 //! Opening a log directory.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, PoisonError, RwLock},
+    sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
@@ -16,7 +16,7 @@ use crate::{
     config::{DirectoryConfig, LogConfig},
     error::StorageError,
     journal::{
-        replay::{Replayed, replay},
+        replay::replay,
         ring::{Ring, RingFiles, RingIdentity},
         round::{BLOCK, RingKey},
         writer::{self, Writer},
@@ -79,7 +79,7 @@ impl LogDirectory {
         let had_ring = replayed.is_some();
         let (ring, touched) = match replayed {
             Some((ring, touched)) => (ring, touched),
-            None => (new_ring(&options, directory_id)?, BTreeMap::new()),
+            None => (new_ring(&options, directory_id)?, BTreeSet::new()),
         };
         let shared =
             Shared::new(path.clone(), Arc::clone(disk), Arc::clone(clock), options.config.clone());
@@ -90,13 +90,13 @@ impl LogDirectory {
 
         let found = Survey::of(&options, &shared)?;
         let logs = found.open_logs(&options, was_clean, had_ring, &touched)?;
+        *shared.logs.write().unwrap_or_else(PoisonError::into_inner) = logs;
         if was_clean {
             checkpoints::forget_clean_shutdown(&**disk, path)?;
         }
         let directory = Arc::new(Self {
             shared,
             meta,
-            logs: RwLock::new(logs),
             ring_files,
             threads: Mutex::default(),
             _lock: lock,
@@ -115,11 +115,17 @@ impl LogDirectory {
         let checkpoint = spawn_thread("checkpoint", move || {
             // The first file of its proper size is made right away, off the way of the start.
             let mut wanted = true;
+            let mut next_points = shared.clock.monotonic() + CHECKPOINT_INTERVAL;
             while wanted {
                 let Some(directory) = directory.upgrade() else { return };
                 directory.grow_journal();
                 // A failure has taken the directory offline and been logged there.
-                let _ = directory.checkpoint();
+                if directory.checkpoint().is_ok() && shared.clock.monotonic() >= next_points {
+                    next_points = shared.clock.monotonic() + CHECKPOINT_INTERVAL;
+                    if let Err(error) = shared.store_recovery_points() {
+                        tracing::warn!(%error, "the next start after a crash will take longer");
+                    }
+                }
                 drop(directory);
                 wanted = shared.dirty.wait(CHECKPOINT_INTERVAL);
             }
@@ -205,28 +211,28 @@ impl<'a> Survey<'a> {
         options: &OpenOptions<'_>,
         was_clean: bool,
         had_ring: bool,
-        touched: &BTreeMap<TopicPartition, Replayed>,
+        touched: &BTreeSet<TopicPartition>,
     ) -> Result<BTreeMap<TopicPartition, Arc<Log>>, StorageError> {
         let open = |(name, path): &(TopicPartition, PathBuf)| {
             let config = (options.log_config)(&name.topic);
-            let replayed = touched.get(name);
-            let left = match replayed {
-                Some(_) => Left::Journalled,
-                None if was_clean => Left::Clean,
-                None if had_ring && config.is_journalled() => Left::Journalled,
-                None => Left::Unproven,
+            let left = if touched.contains(name) {
+                Left::Journalled
+            } else if was_clean {
+                Left::Clean
+            } else if had_ring && config.is_journalled() {
+                Left::Journalled
+            } else {
+                Left::Unproven
             };
             let metadata = path.join(names::PARTITION_METADATA);
             let topic_id = partition_metadata::load(&*options.disk, &metadata)?;
-            let checkpointed = self.starts.get(name).copied().unwrap_or(Offset::ZERO);
-            let start = replayed.and_then(|r| r.start).unwrap_or(checkpointed).max(checkpointed);
             let opening = Opening {
                 name: name.clone(),
                 topic_id: topic_id.unwrap_or(Uuid::ZERO),
                 config,
                 left,
                 recovery_point: self.recovery_points.get(name).copied().unwrap_or(Offset::ZERO),
-                start,
+                start: self.starts.get(name).copied().unwrap_or(Offset::ZERO),
             };
             Log::open(self.shared, Folder::new(path, true), opening)
                 .map(|log| (name.clone(), Arc::new(log)))

@@ -27,7 +27,7 @@ impl LogDirectory {
         topic_id: Uuid,
         config: Arc<LogConfig>,
     ) -> Result<Arc<Log>, StorageError> {
-        let mut logs = self.logs.write().unwrap_or_else(PoisonError::into_inner);
+        let mut logs = self.shared.logs.write().unwrap_or_else(PoisonError::into_inner);
         if let Some(log) = logs.get(&name) {
             return if log.topic_id() == topic_id {
                 Ok(Arc::clone(log))
@@ -58,7 +58,7 @@ impl LogDirectory {
     /// Deletes a partition. Its folder gets another name at once; its files are removed by the
     /// checkpoint, however many there are.
     pub fn delete(&self, name: &TopicPartition) -> Result<bool, StorageError> {
-        let log = self.logs.write().unwrap_or_else(PoisonError::into_inner).remove(name);
+        let log = self.shared.logs.write().unwrap_or_else(PoisonError::into_inner).remove(name);
         let Some(log) = log else { return Ok(false) };
         log.close_for(CloseReason::Deleted);
         // What is queued still goes to the old name; then the journal knows of the deletion.

@@ -1,16 +1,19 @@
 //! What the logs of a directory, the journal's writer and the checkpoint have in common.
 
 use std::{
+    collections::BTreeMap,
     path::PathBuf,
     sync::{
-        Arc, Mutex, OnceLock, PoisonError,
+        Arc, Mutex, OnceLock, PoisonError, RwLock,
         atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering},
     },
 };
 
 use milena_env::{Clock, Disk};
+use milena_protocol::Offset;
 
 use crate::{
+    checkpoints,
     config::DirectoryConfig,
     error::StorageError,
     journal::{
@@ -18,6 +21,8 @@ use crate::{
         queue::Queue,
         writer::{Step, Writer},
     },
+    log::{Log, TopicPartition},
+    names,
     segment::OpenFiles,
 };
 
@@ -30,6 +35,7 @@ pub(crate) struct Shared {
     pub queue: Queue,
     pub files: OpenFiles,
     pub dirty: Dirty,
+    pub logs: RwLock<BTreeMap<TopicPartition, Arc<Log>>>,
     /// There once the directory is open, until it is closed.
     writer: Mutex<Option<Writer>>,
     /// One checkpoint at a time.
@@ -62,6 +68,7 @@ impl Shared {
             queue: Queue::default(),
             files,
             dirty: Dirty::default(),
+            logs: RwLock::default(),
             writer: Mutex::default(),
             checkpointing: Mutex::default(),
             offline: OnceLock::new(),
@@ -108,6 +115,38 @@ impl Shared {
             }
             None => Ok(()),
         }
+    }
+
+    /// All logs, in the order of their names.
+    pub(crate) fn all_logs(&self) -> Vec<Arc<Log>> {
+        let logs = self.logs.read().unwrap_or_else(PoisonError::into_inner);
+        logs.values().map(Arc::clone).collect()
+    }
+
+    /// Writes `recovery-point-offset-checkpoint`.
+    pub(crate) fn store_recovery_points(&self) -> Result<(), StorageError> {
+        self.store_offsets(names::RECOVERY_POINTS, |log| Some(log.recovery_point()))
+    }
+
+    /// Writes `log-start-offset-checkpoint`: the logs that start within their first segment.
+    pub(crate) fn store_starts(&self) -> Result<(), StorageError> {
+        self.store_offsets(names::LOG_START_OFFSETS, |log| {
+            let start = log.start_offset();
+            (start > log.first_segment()).then_some(start)
+        })
+    }
+
+    fn store_offsets(
+        &self,
+        file: &str,
+        offset: impl Fn(&Log) -> Option<Offset>,
+    ) -> Result<(), StorageError> {
+        let logs = self.all_logs();
+        let lines = logs.iter().filter_map(|log| {
+            let name = log.name();
+            offset(log).map(|offset| (&*name.topic, name.partition, offset))
+        });
+        checkpoints::store_offsets(&*self.disk, &self.path.join(file), lines)
     }
 
     /// Makes all segments durable so that the journal's tail may move. A failure takes the

@@ -321,7 +321,8 @@ mod tests {
 
             let mut read = TransactionIndex::parse(Offset(0), index.unwritten().1).unwrap();
             read.truncate_to(from);
-            let kept: Vec<_> = all.iter().filter(|entry| entry.last_offset < from).copied().collect();
+            let is_kept = |entry: &&AbortedTransaction| entry.last_offset < from;
+            let kept: Vec<_> = all.iter().filter(is_kept).copied().collect();
             prop_assert_eq!(read.entries().iter().collect::<Vec<_>>(), kept);
         }
     }

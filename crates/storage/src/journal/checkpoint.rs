@@ -26,6 +26,8 @@ struct Changed {
     /// Files and folders that are in nobody's way any more.
     doomed: Vec<PathBuf>,
     doomed_folders: Vec<PathBuf>,
+    /// Some log starts elsewhere than `log-start-offset-checkpoint` says.
+    starts: bool,
     /// Logs that need a folder, or whose epochs are to be saved.
     logs: Vec<Arc<Log>>,
 }
@@ -62,6 +64,10 @@ impl Dirty {
     /// A deleted partition's folder, which has its new name already.
     pub(crate) fn add_doomed_folder(&self, path: PathBuf) {
         self.lock().doomed_folders.push(path);
+    }
+
+    pub(crate) fn add_start(&self) {
+        self.lock().starts = true;
     }
 
     pub(crate) fn add_folder(&self, path: &Path) {
@@ -137,6 +143,10 @@ pub(crate) fn checkpoint(shared: &Shared) -> Result<(), StorageError> {
         }
         changed.files.iter().try_for_each(|path| sync_file(shared, path))?;
         changed.folders.iter().try_for_each(|path| sync_folder(shared, path))?;
+    }
+    // The journal will not say it again once its tail has moved.
+    if changed.starts {
+        shared.store_starts()?;
     }
     for path in &changed.doomed {
         unless_missing(shared.disk.remove_file(path), "remove", path)?;

@@ -229,8 +229,8 @@ impl Found {
     }
 
     /// Visits every entry from the tail on, in order, and before them (as not needed) the `Open`s
-    /// that stand before the tail in the same files. A round that is not what it was is corruption: all here
-    /// were synced.
+    /// that stand before the tail in the same files. A round that is not what it was is
+    /// corruption: all here were synced.
     pub(super) fn visit(
         &self,
         mut visit: impl FnMut(u32, Entry<'_>, bool) -> Result<(), StorageError>,

@@ -21,6 +21,7 @@ use super::{
     segments::unless_missing,
 };
 use crate::{
+    checkpoints,
     error::StorageError,
     log::TopicPartition,
     names::{self, FileKind, Mark, SegmentFile},
@@ -31,12 +32,6 @@ use crate::{
 /// Files that replay keeps open at once; closing one syncs it first.
 const OPEN_MAX: usize = 256;
 
-/// What replay found out about a partition.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Replayed {
-    /// Records below were deleted.
-    pub start: Option<Offset>,
-}
 
 /// One life of a partition: a topic that is deleted and created anew has another id.
 type Life = (TopicPartition, Uuid);
@@ -49,7 +44,11 @@ struct Target {
     closed: Option<CloseReason>,
     /// Where the log ends, once an entry has said so.
     end: Option<Place>,
+    /// Where a file was found too short for an append. The disk may be ahead of the entry: a cut
+    /// that comes later in the journal had been carried out already. That one must follow, then.
+    hole: Option<(Place, StorageError)>,
     was_cut: bool,
+    was_reset: bool,
     start: Option<Offset>,
 }
 
@@ -59,7 +58,7 @@ pub(crate) fn replay(
     disk: &Arc<dyn Disk>,
     directory: &Path,
     directory_id: [u8; 16],
-) -> Result<Option<(Ring, BTreeMap<TopicPartition, Replayed>)>, StorageError> {
+) -> Result<Option<(Ring, BTreeSet<TopicPartition>)>, StorageError> {
     let Some(found) = Found::look(&**disk, directory, directory_id)? else { return Ok(None) };
     let mut replay = Replay {
         disk: &**disk,
@@ -68,7 +67,7 @@ pub(crate) fn replay(
         touched: BTreeSet::new(),
         targets: BTreeMap::new(),
     };
-    let mut touched = BTreeMap::new();
+    let mut touched = BTreeSet::new();
     if !found.is_empty() {
         if disk.metadata(&directory.join(names::CLEAN_SHUTDOWN)).is_ok() {
             return Err(foreign(directory));
@@ -77,9 +76,9 @@ pub(crate) fn replay(
         replay.apply(&found)?;
         replay.cut_ends()?;
         replay.sync()?;
-        for ((name, _), target) in replay.targets.iter().filter(|(_, t)| t.closed.is_none()) {
-            touched.insert(name.clone(), Replayed { start: target.start });
-        }
+        replay.store_starts()?;
+        let open = replay.targets.iter().filter(|(_, target)| target.closed.is_none());
+        touched = open.map(|((name, _), _)| name.clone()).collect();
     }
     let ring = go_on(disk, directory, found)?;
     Ok(Some((ring, touched)))
@@ -227,12 +226,13 @@ impl Replay<'_> {
                 let file = self.open(&path)?;
                 let at = u64::from(place.position);
                 let len = file.size().map_err(StorageError::io("look at", &path))?;
-                if len < at {
+                if len < at && target.hole.is_none() {
                     let reason = format!(
                         "the file has {len} bytes where the journal goes on at {at}: acknowledged \
                          records in between are lost"
                     );
-                    return Err(StorageError::corrupt(&path, len, reason));
+                    let begins = Place { segment: place.segment, position: len as u32 };
+                    target.hole = Some((begins, StorageError::corrupt(&path, len, reason)));
                 }
                 let wrote = file.write_all_at(&[IoSlice::new(batch)], at);
                 wrote.map_err(StorageError::io("write", &path))?;
@@ -241,12 +241,16 @@ impl Replay<'_> {
             }
             Entry::Truncate { place, .. } => {
                 self.cut(folder, *place)?;
+                target.hole.take_if(|(begins, _)| {
+                    (place.segment, place.position) <= (begins.segment, begins.position)
+                });
                 target.end = Some(*place);
                 target.was_cut = true;
             }
             Entry::Reset { start } => {
                 self.remove_segments(folder, |_| true)?;
                 target.start = Some(*start);
+                target.was_reset = true;
                 target.end = Some(Place { segment: *start, position: 0 });
                 target.was_cut = true;
             }
@@ -254,6 +258,7 @@ impl Replay<'_> {
                 let below = self.bases(folder)?;
                 let keep = below.range(..=*offset).next_back().copied();
                 self.remove_segments(folder, |base| keep.is_some_and(|keep| base < keep))?;
+                target.hole.take_if(|(begins, _)| keep.is_some_and(|keep| begins.segment < keep));
                 target.start = target.start.max(Some(*offset));
             }
         }
@@ -262,8 +267,11 @@ impl Replay<'_> {
 
     /// Cuts each log behind its last entry, unless somebody else has written there.
     fn cut_ends(&mut self) -> Result<(), StorageError> {
-        let targets = std::mem::take(&mut self.targets);
-        for ((name, _), target) in &targets {
+        let mut targets = std::mem::take(&mut self.targets);
+        for ((name, _), target) in &mut targets {
+            if let Some((_, lost)) = target.hole.take() {
+                return Err(lost);
+            }
             let Some(end) = target.end.filter(|_| target.closed.is_none()) else { continue };
             let folder = self.folder(name);
             if !target.was_cut && self.somebody_wrote(&folder, end)? {
@@ -341,6 +349,23 @@ impl Replay<'_> {
             self.disk.sync_dir(folder).map_err(StorageError::io("sync folder", folder))?;
         }
         Ok(())
+    }
+
+    /// Log starts outlive the entries that moved them.
+    fn store_starts(&self) -> Result<(), StorageError> {
+        let path = self.directory.join(names::LOG_START_OFFSETS);
+        let stored = checkpoints::load_offsets(self.disk, &path)?;
+        let named = stored.iter().map(|line| ((&*line.topic, line.partition), line.offset));
+        let mut starts: BTreeMap<(&str, i32), Offset> = named.collect();
+        for ((name, _), target) in self.targets.iter().filter(|(_, t)| t.closed.is_none()) {
+            let key = (&*name.topic, name.partition);
+            if let Some(start) = target.start {
+                let stored = starts.get(&key).copied().filter(|_| !target.was_reset);
+                starts.insert(key, stored.map_or(start, |stored| stored.max(start)));
+            }
+        }
+        let lines = starts.into_iter().map(|((topic, partition), start)| (topic, partition, start));
+        checkpoints::store_offsets(self.disk, &path, lines)
     }
 
     fn folder(&self, name: &TopicPartition) -> PathBuf {

@@ -141,7 +141,10 @@ fn open_for_write(
 fn carry_out(shared: &Shared, task: &Task) -> Result<(), StorageError> {
     match &task.what {
         What::Append(_) | What::Close(_) => Ok(()),
-        What::LogStart { removed, .. } => remove(shared, removed),
+        What::LogStart { removed, .. } => {
+            shared.dirty.add_start();
+            remove(shared, removed)
+        }
         What::Open => {
             shared.dirty.add_log(&task.log);
             Ok(())
@@ -163,6 +166,7 @@ fn carry_out(shared: &Shared, task: &Task) -> Result<(), StorageError> {
             Ok(())
         }
         What::Reset { removed, .. } => {
+            shared.dirty.add_start();
             remove(shared, removed)?;
             if log_exists(&task.log) {
                 task.log.remove_snapshots(shared, |_| true)?;

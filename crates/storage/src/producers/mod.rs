@@ -3,7 +3,8 @@
 //! A batch is checked before it is appended and taken in afterwards; both only change memory. From
 //! this follow the answers to retries, the refusal of gaps and of fenced producers, and how far
 //! transactions are decided (the first unstable offset). The rules are those of Kafka's
-//! `ProducerStateManager`; verification of transactions (KIP-890) stands before this, in the broker.
+//! `ProducerStateManager`; verification of transactions (KIP-890) stands before this, in the
+//! broker.
 //!
 //! It never reads a file: snapshots come and go as bytes, and after a truncation that is deeper
 //! than memory reaches it asks to be loaded anew ([`Truncation::Reload`]). Entries live until

@@ -197,7 +197,8 @@ proptest! {
                         prop_assert_eq!(kept.coordinator_epoch, entry.coordinator_epoch);
                     }
                     prop_assert_eq!(states.iter().len(), replayed.iter().len());
-                    prop_assert_eq!(states.first_unstable_offset(), replayed.first_unstable_offset());
+                    let unstable = states.first_unstable_offset();
+                    prop_assert_eq!(unstable, replayed.first_unstable_offset());
                 }
                 prop_assert_eq!(states.end_offset(), end);
                 // What was forgotten beside the last batch is not compared any further.
