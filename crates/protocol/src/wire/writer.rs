@@ -10,6 +10,9 @@ use super::message::Struct;
 use super::records::{Part, Records};
 use super::uuid::Uuid;
 
+/// Whoever hands on one part mostly hands on several: a fetch answers for many partitions.
+const PARTS_AT_FIRST: usize = 16;
+
 /// A frame in the making.
 #[derive(Debug)]
 pub struct Writer {
@@ -196,6 +199,9 @@ impl Writer {
                 let length = records.len();
                 self.length(field, length, flexible, false);
                 self.parts_length += length;
+                if self.parts.is_empty() {
+                    self.parts.reserve(PARTS_AT_FIRST);
+                }
                 for part in parts {
                     self.parts.push((self.head.len(), part.clone()));
                 }
