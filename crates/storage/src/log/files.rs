@@ -62,6 +62,11 @@ impl Log {
     pub(crate) fn save_at_stop(self: &Arc<Self>, shared: &Shared) -> Result<(), StorageError> {
         self.save_files(shared)?;
         for segment in self.segments.load().iter() {
+            // Kafka recovers a segment whose index has no file, even an empty one.
+            let index = segment.path(FileKind::OffsetIndex);
+            if segment.written() == 0 && shared.disk.metadata(&index).is_err() {
+                shared.files.get_or_create(segment)?;
+            }
             if segment.is_open() {
                 let open = shared.files.get(segment)?;
                 open.indexes().close(segment.max_timestamp());
