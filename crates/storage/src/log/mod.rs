@@ -10,6 +10,7 @@ mod files;
 mod look_up;
 pub(crate) mod open;
 mod read;
+mod rebuild;
 mod retention;
 mod state;
 mod tail;

@@ -9,7 +9,7 @@ use milena_protocol::Offset;
 
 use super::{
     Log, Segments,
-    open::Rebuild,
+    rebuild::Rebuild,
     read::find,
     state::{Active, State},
 };

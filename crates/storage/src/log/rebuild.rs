@@ -1,0 +1,184 @@
+//! Getting back from the batches what no file says: producers, and what their markers decided.
+//!
+//! It reads headers and control batches alone, from the newest sound snapshot on, and never decides
+//! where a log ends: `open` has done that before.
+
+use std::{collections::BTreeSet, sync::Arc};
+
+use milena_protocol::Offset;
+
+use super::{Segments, append::read_marker};
+use crate::{
+    config::LogConfig,
+    directory::Shared,
+    epochs::EpochCache,
+    error::StorageError,
+    index::AbortedTransaction,
+    names::{FileKind, SegmentFile, Stage},
+    producers::ProducerStates,
+    segment::{
+        Folder, Segment,
+        scan::{Scanned, Scanner},
+    },
+};
+
+/// Gets back from the batches what no file says.
+pub(super) struct Rebuild<'a> {
+    pub shared: &'a Arc<Shared>,
+    pub log_config: &'a LogConfig,
+}
+
+impl Rebuild<'_> {
+    /// The newest sound snapshot at or below `at_most`; damaged ones are passed over.
+    pub(super) fn snapshot(
+        &self,
+        folder: &Folder,
+        at_most: Offset,
+        end: Offset,
+    ) -> Result<Option<ProducerStates>, StorageError> {
+        let path = folder.path();
+        for offset in self.snapshots(folder)?.into_iter().rev() {
+            if offset > at_most.min(end) {
+                continue;
+            }
+            let file = SegmentFile::live(offset, FileKind::ProducerSnapshot).to_string();
+            let Ok(bytes) = self.shared.disk.read(&path.join(file)) else { continue };
+            match ProducerStates::from_snapshot(offset, &bytes) {
+                Ok(producers) => return Ok(Some(producers)),
+                Err(error) => tracing::warn!(
+                    folder = %path.display(),
+                    %error,
+                    "producer snapshot is damaged; the producers are found again from the log"
+                ),
+            }
+        }
+        Ok(None)
+    }
+
+    fn snapshots(&self, folder: &Folder) -> Result<BTreeSet<Offset>, StorageError> {
+        let path = folder.path();
+        let entries = self.shared.disk.list(&path).map_err(StorageError::io("list", &path))?;
+        let files = entries.iter().filter_map(|entry| SegmentFile::parse(&entry.name));
+        let snapshots = files.filter(|file| {
+            file.kind == FileKind::ProducerSnapshot && file.stage == Stage::Live
+        });
+        Ok(snapshots.map(|file| file.base_offset).collect())
+    }
+
+    /// Snapshots belong to the start of a segment; of the others only the newest is of use.
+    pub(super) fn remove_stray_snapshots(
+        &self,
+        folder: &Folder,
+        segments: &Segments,
+        end: Offset,
+    ) -> Result<(), StorageError> {
+        let snapshots = self.snapshots(folder)?;
+        let newest = snapshots.iter().rev().find(|offset| **offset <= end).copied();
+        for offset in snapshots {
+            let is_base = segments.iter().any(|s| s.base_offset() == offset);
+            if !is_base && Some(offset) != newest {
+                let path = folder.file(offset, FileKind::ProducerSnapshot);
+                let removed = self.shared.disk.remove_file(&path);
+                removed.map_err(StorageError::io("remove", &path))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The producers as they were at `end`.
+    pub(super) fn producers(
+        &self,
+        folder: &Folder,
+        segments: &Segments,
+        end: Offset,
+    ) -> Result<ProducerStates, StorageError> {
+        let found = self.snapshot(folder, end, end)?;
+        let first = segments.first().map_or(end, |s| s.base_offset());
+        let mut producers = found.unwrap_or_else(|| ProducerStates::new(first));
+        self.replay(segments, end, &mut producers, None, None)?;
+        Ok(producers)
+    }
+
+    /// Takes in what lies behind the producers' end. Transaction indexes are filled from `doubtful`
+    /// on, where they were forgotten.
+    pub(super) fn replay(
+        &self,
+        segments: &Segments,
+        end: Offset,
+        producers: &mut ProducerStates,
+        mut epochs: Option<&mut EpochCache>,
+        doubtful: Option<Offset>,
+    ) -> Result<(), StorageError> {
+        let disk = &*self.shared.disk;
+        let from = producers.end_offset();
+        if from >= end {
+            return Ok(());
+        }
+        let first = base_of(segments, from);
+        for segment in segments.iter().filter(|s| s.base_offset() >= first) {
+            let index_it = doubtful.is_some_and(|base| segment.base_offset() >= base);
+            self.walk(segment, from, |batch, bytes| {
+                let Some(header) = batch.header.filter(|h| h.next_offset() <= end) else {
+                    return Ok(());
+                };
+                if let Some(epochs) = &mut epochs {
+                    epochs.assign(header.leader_epoch, header.base_offset);
+                }
+                if let Some(bytes) = bytes
+                    && let Ok(Some(marker)) = read_marker(&bytes, &header)
+                    && let Some(done) = producers.end_transaction(&marker)
+                    && done.is_abort
+                    && index_it
+                {
+                    let aborted = AbortedTransaction {
+                        producer_id: done.producer_id,
+                        first_offset: done.first_offset,
+                        last_offset: done.last_offset,
+                        last_stable_offset: done.last_stable_offset,
+                    };
+                    segment.add_aborted(disk, aborted)?;
+                }
+                producers.update(&header);
+                Ok(())
+            })?;
+        }
+        Ok(())
+    }
+
+    /// Visits the batches of a segment from `from` on; control batches with their bytes.
+    pub(super) fn walk(
+        &self,
+        segment: &Arc<Segment>,
+        from: Offset,
+        mut visit: impl FnMut(&Scanned, Option<Vec<u8>>) -> Result<(), StorageError>,
+    ) -> Result<(), StorageError> {
+        let written = segment.written();
+        if written == 0 {
+            return Ok(());
+        }
+        let open = self.shared.files.get(segment)?;
+        let path = segment.path(FileKind::Log);
+        let position = open.indexes().offsets.entries().look_up(from).position;
+        let mut scanner = Scanner::headers(&open.file, u64::from(position), written);
+        while let Ok(batch) = scanner.next().map_err(StorageError::io("read", &path))? {
+            if batch.last_offset < from {
+                continue;
+            }
+            let is_control = batch.header.is_some_and(|h| h.attributes.is_control());
+            let bytes = is_control.then(|| {
+                let mut bytes = vec![0; batch.size as usize];
+                open.file.read_exact_at(&mut bytes, batch.position).map(|()| bytes)
+            });
+            let bytes = bytes.transpose().map_err(StorageError::io("read", &path))?;
+            visit(&batch, bytes)?;
+        }
+        Ok(())
+    }
+}
+
+/// The base of the segment that holds `offset`.
+pub(super) fn base_of(segments: &Segments, offset: Offset) -> Offset {
+    let after = segments.partition_point(|s| s.base_offset() <= offset);
+    let holds = segments.get(after.saturating_sub(1)).or(segments.first());
+    holds.map_or(offset, |s| s.base_offset())
+}
