@@ -74,19 +74,22 @@ fn family(name: &str, doc: &str, members: &[(i16, &File, &Body)]) -> String {
     );
     line!(
         text,
-        "    pub fn decode(number: i16, bytes: {bytes}, version: i16) -> Result<Decoded<Self>, DecodeError> {{"
+        "    pub fn decode(number: i16, bytes: {bytes}, version: i16) \
+         -> Result<Decoded<Self>, DecodeError> {{"
     );
     line!(text, "        match number {{");
     for (id, file, body) in members {
         let (variant, message) = (&file.name, body.name());
         line!(
             text,
-            "            {id} => {message}::decode(bytes, version).map(|it| it.map(Self::{variant})),"
+            "            {id} => \
+             {message}::decode(bytes, version).map(|it| it.map(Self::{variant})),"
         );
     }
     line!(
         text,
-        "            _ => Err(DecodeError::unknown_kind({name:?}, number, version)),\n        }}\n    }}"
+        "            _ => Err(DecodeError::unknown_kind({name:?}, number, version)),\n        \
+         }}\n    }}"
     );
     line!(
         text,
@@ -156,7 +159,8 @@ fn table(files: &[File]) -> String {
         );
         line!(
             text,
-            "        request_flexible_from: {:?}, response_flexible_from: {:?}, response_header: {:?},",
+            "        request_flexible_from: {:?}, response_flexible_from: {:?}, \
+             response_header: {:?},",
             request.flexible_from,
             response.flexible_from,
             response.header

@@ -54,7 +54,8 @@ pub(crate) fn table(files: &[File]) -> String {
             line!(text, "        flexible_from: {:?},", body.flexible_from);
             line!(
                 text,
-                "        read: |bytes, version| crate::json::read::<{path}>(bytes, version),\n    }},"
+                "        read: |bytes, version| \
+                 crate::json::read::<{path}>(bytes, version),\n    }},"
             );
         }
     }

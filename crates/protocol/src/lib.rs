@@ -29,8 +29,8 @@
 //!     for partition in &topic.partition_data {
 //!         let records = partition.records.as_ref().and_then(|records| records.as_slice());
 //!         let _batches: Bytes = frame.slice_ref(records.unwrap_or_default());
-//!         let index = partition.index;
-//!         stored.partition_responses.push(PartitionProduceResponse { index, ..Default::default() });
+//!         let stands = PartitionProduceResponse { index: partition.index, ..Default::default() };
+//!         stored.partition_responses.push(stands);
 //!     }
 //!     answer.responses.push(stored);
 //! }
@@ -42,7 +42,8 @@
 //! answer.encode(&mut writer, version)?;
 //! Ok(writer.finish()?.into_parts().collect())
 //! # }
-//! # let request = b"\0\0\0\x1d\0\0\0\x03\0\0\0\x07\xff\xff\xff\xff\xff\xff\0\0\0\x1e\0\0\0\x01\0\x01t\0\0\0\0";
+//! # let request = b"\0\0\0\x1d\0\0\0\x03\0\0\0\x07\xff\xff\xff\xff\xff\xff\0\0\0\x1e\0\0\0\x01\
+//! #     \0\x01t\0\0\0\0";
 //! # let parts = serve(&mut BytesMut::from(&request[..])).unwrap();
 //! # assert_eq!(parts.iter().map(Part::len).sum::<usize>(), 4 + 4 + 4 + 3 + 4 + 4);
 //! ```

@@ -124,7 +124,9 @@ proptest! {
     }
 
     #[test]
-    fn recompressed_batches_hold_the_same(records in vec(record(), 1..20), from in 0i16..5, to in 0i16..5) {
+    fn recompressed_batches_hold_the_same(
+        records in vec(record(), 1..20), from in 0i16..5, to in 0i16..5
+    ) {
         let mut scratch = Scratch::new();
         let batch = build(&records, Codec::from_id(from).unwrap());
         let target = Codec::from_id(to).unwrap();
@@ -137,7 +139,9 @@ proptest! {
     }
 
     #[test]
-    fn arbitrary_bytes_never_panic(bytes in vec(any::<u8>(), 0..400), magic in -1i8..4, codec in any::<u8>()) {
+    fn arbitrary_bytes_never_panic(
+        bytes in vec(any::<u8>(), 0..400), magic in -1i8..4, codec in any::<u8>()
+    ) {
         let mut bytes = bytes;
         let mut scratch = Scratch::new();
         let _ = validate(&bytes, &rules(), &mut scratch);

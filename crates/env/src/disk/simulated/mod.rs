@@ -9,8 +9,8 @@
 //! good, with all its open files and locks, and answers with the view of the next process; threads
 //! that outlive their process in a test can therefore do no harm to the next.
 //!
-//! Not simulated: renames from one folder to another, hard links, `..`, descriptors, and the loss of
-//! a time of change.
+//! Not simulated: renames from one folder to another, hard links, `..`, descriptors, and the loss
+//! of a time of change.
 
 mod content;
 mod crash;
