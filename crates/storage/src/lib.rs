@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 pub mod checkpoints;
+mod compaction;
 pub mod config;
 mod directory;
 pub mod epochs;
@@ -21,6 +22,7 @@ mod segment;
 #[cfg(test)]
 mod testing;
 
+pub use compaction::{Cleaner, CleanerOptions, Cleaning};
 pub use config::{DirectoryConfig, LogConfig};
 pub use directory::{DirectoryIdentity, LogDirectory, OpenOptions, Workers};
 pub use error::StorageError;

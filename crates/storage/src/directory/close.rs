@@ -11,7 +11,11 @@ impl LogDirectory {
     pub fn close(&self, broker_epoch: i64) -> Result<(), StorageError> {
         let shared = &self.shared;
         let logs = self.logs();
-        logs.iter().for_each(|log| log.refuse_appends());
+        for log in &logs {
+            log.refuse_appends();
+            // No compaction begins on a closed log; one that runs gives up here.
+            drop(log.compaction.take());
+        }
         shared.queue.stop();
         shared.dirty.stop();
         let threads = std::mem::take(

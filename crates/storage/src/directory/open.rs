@@ -90,6 +90,7 @@ impl LogDirectory {
 
         let found = Survey::of(&options, &shared)?;
         let logs = found.open_logs(&options, was_clean, had_ring, &touched)?;
+        shared.cleaned.load(&shared, |name| logs.contains_key(name))?;
         *shared.logs.write().unwrap_or_else(PoisonError::into_inner) = logs;
         if was_clean {
             checkpoints::forget_clean_shutdown(&**disk, path)?;

@@ -61,6 +61,8 @@ impl LogDirectory {
         let log = self.shared.logs.write().unwrap_or_else(PoisonError::into_inner).remove(name);
         let Some(log) = log else { return Ok(false) };
         log.close_for(CloseReason::Deleted);
+        let _alone = log.compaction.take();
+        self.shared.cleaned.forget(&self.shared, name)?;
         // What is queued still goes to the old name; then the journal knows of the deletion.
         self.shared.drain()?;
         let folder = log.folder();

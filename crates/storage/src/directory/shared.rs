@@ -4,7 +4,7 @@ use std::{
     collections::BTreeMap,
     path::PathBuf,
     sync::{
-        Arc, Mutex, OnceLock, PoisonError, RwLock,
+        Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock,
         atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering},
     },
 };
@@ -14,6 +14,7 @@ use milena_protocol::Offset;
 
 use crate::{
     checkpoints,
+    compaction::CleanedOffsets,
     config::DirectoryConfig,
     error::StorageError,
     journal::{
@@ -50,6 +51,8 @@ pub(crate) struct Shared {
     ring_capacity: AtomicU64,
     ring_used: AtomicU64,
     aliases: AtomicU32,
+    /// How far each log was compacted.
+    pub cleaned: CleanedOffsets,
 }
 
 impl Shared {
@@ -78,6 +81,7 @@ impl Shared {
             ring_capacity: AtomicU64::new(0),
             ring_used: AtomicU64::new(0),
             aliases: AtomicU32::new(0),
+            cleaned: CleanedOffsets::default(),
         }
     }
 
@@ -161,6 +165,27 @@ impl Shared {
                 self.go_offline(error);
             }
         })
+    }
+
+    /// Takes all that is in segments by now out of the journal's reach: once this answers `true`,
+    /// no replay writes to where something was written before the call. `false` while the disk or
+    /// the journal is full.
+    pub(crate) fn outlive_journal(&self) -> Result<bool, StorageError> {
+        let Some(last) = self.with_writer(|writer| writer.last_sequence(self)) else {
+            return Ok(false);
+        };
+        self.checkpoint()?;
+        let carried = self.with_writer(|writer| writer.carry_tail(self.tail(), last));
+        carried.unwrap_or(Ok(false)).inspect_err(|error| self.go_offline(error))
+    }
+
+    /// Keeps checkpoints away while files change their names.
+    pub(crate) fn hold_checkpoints(&self) -> MutexGuard<'_, ()> {
+        self.checkpointing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn with_writer<T>(&self, act: impl FnOnce(&mut Writer) -> T) -> Option<T> {
+        self.writer.lock().unwrap_or_else(PoisonError::into_inner).as_mut().map(act)
     }
 
     pub(crate) fn next_alias(&self) -> u32 {

@@ -24,7 +24,7 @@ use crate::{
     checkpoints,
     error::StorageError,
     log::TopicPartition,
-    names::{self, FileKind, Mark, SegmentFile},
+    names::{self, FileKind, Mark, SegmentFile, Stage},
     partition_metadata,
     segment::scan::Scanner,
 };
@@ -319,7 +319,11 @@ impl Replay<'_> {
     fn bases(&self, folder: &Path) -> Result<BTreeSet<Offset>, StorageError> {
         let entries = self.disk.list(folder).map_err(StorageError::io("list", folder))?;
         let files = entries.iter().filter_map(|e| SegmentFile::parse(&e.name));
-        Ok(files.filter(|f| f.kind == FileKind::Log).map(|f| f.base_offset).collect())
+        // A segment that waits for its removal holds nothing: what it had is in one before it.
+        let is_log = |f: &SegmentFile| {
+            f.kind == FileKind::Log && matches!(f.stage, Stage::Live | Stage::Swap)
+        };
+        Ok(files.filter(is_log).map(|f| f.base_offset).collect())
     }
 
     fn open(&mut self, path: &Path) -> Result<Arc<dyn DiskFile>, StorageError> {

@@ -113,6 +113,8 @@ pub(crate) struct Ring {
     used: VecDeque<RingFile>,
     free: Vec<RingFile>,
     next_sequence: u64,
+    /// The tail that the last round carried: a crash replays nothing below it.
+    carried_tail: u64,
     /// How often the ring has moved to another file: aliases hold for one such use.
     file_use: u64,
 }
@@ -133,6 +135,7 @@ impl Ring {
             used: VecDeque::new(),
             free: others,
             next_sequence: last_sequence + 1,
+            carried_tail: 0,
             file_use: 1,
         }
     }
@@ -147,6 +150,10 @@ impl Ring {
 
     pub(crate) const fn next_sequence(&self) -> u64 {
         self.next_sequence
+    }
+
+    pub(crate) const fn carried_tail(&self) -> u64 {
+        self.carried_tail
     }
 
     pub(crate) const fn file_use(&self) -> u64 {
@@ -221,6 +228,7 @@ impl Ring {
         self.active.last_sequence = self.next_sequence;
         self.position += padded;
         self.next_sequence += 1;
+        self.carried_tail = tail;
         self.recycle(tail);
         Ok(())
     }

@@ -197,6 +197,31 @@ impl Writer {
         }
     }
 
+    /// The last round: whatever is in a segment by now came with it or before.
+    pub(crate) fn last_sequence(&self, shared: &Shared) -> u64 {
+        let last = self.ring.next_sequence() - 1;
+        if self.backlog.is_empty() {
+            // Rounds without entries too: nobody else says so of them.
+            shared.handed_to_segments(last);
+        }
+        last
+    }
+
+    /// Lets a round say that rounds up to `sequence` are not needed, unless one has said so.
+    /// `false` where they still are, or the ring is full.
+    pub(crate) fn carry_tail(&mut self, tail: u64, sequence: u64) -> Result<bool, StorageError> {
+        if tail <= sequence {
+            return Ok(false);
+        }
+        if self.ring.carried_tail() <= sequence {
+            if !self.ring.make_room(0) {
+                return Ok(false);
+            }
+            self.ring.write(tail, 0, &[])?;
+        }
+        Ok(true)
+    }
+
     /// Says that nothing in the ring is needed: everything is in synced segments.
     pub(crate) fn seal(&mut self) -> Result<(), StorageError> {
         assert!(self.pending.is_empty() && self.backlog.is_empty(), "nothing may be left behind");

@@ -1,12 +1,14 @@
 //! Looking records up by time, for ListOffsets.
 
+use std::sync::Arc;
+
 use milena_protocol::{
     LeaderEpoch, Offset,
     records::{Batch, Budget, Scratch},
 };
 
 use super::{
-    Log,
+    Log, Segments,
     read::{Limit, ReadError, find},
 };
 use crate::{error::StorageError, names::FileKind, segment::scan::Scanner};
@@ -52,7 +54,14 @@ impl Log {
         is_wanted: impl Fn(i64) -> bool,
     ) -> Result<Option<TimestampedOffset>, ReadError> {
         let start = self.start_offset();
-        let mut from = self.first_batch_in_files(start, timestamp, &is_wanted)?;
+        let mut from = loop {
+            let segments = self.segments.load_full();
+            match self.first_batch_in_files(&segments, start, timestamp, &is_wanted) {
+                // Segments were taken away or replaced: the others are to be asked.
+                Err(_) if !Arc::ptr_eq(&segments, &self.segments.load()) => {}
+                other => break other?,
+            }
+        };
         if from.is_none() {
             self.tail.visit_from(start, |batch| {
                 from = is_wanted(batch.max_timestamp).then_some(batch.base_offset);
@@ -84,11 +93,12 @@ impl Log {
 
     fn first_batch_in_files(
         &self,
+        segments: &Segments,
         start: Offset,
         timestamp: i64,
         is_wanted: &impl Fn(i64) -> bool,
     ) -> Result<Option<Offset>, StorageError> {
-        for segment in self.segments.load_full().iter() {
+        for segment in segments {
             let written = segment.written();
             if written == 0 || !is_wanted(segment.max_timestamp().timestamp) {
                 continue;

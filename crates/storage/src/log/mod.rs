@@ -5,6 +5,7 @@
 //! `ends`. Files are written by the journal's writer alone.
 
 mod append;
+mod compact;
 mod ends;
 mod files;
 mod look_up;
@@ -25,11 +26,13 @@ use arc_swap::{ArcSwap, Guard};
 use milena_protocol::{LeaderEpoch, Offset, Uuid};
 
 pub use append::{AppendError, Appended};
+pub(crate) use compact::Finished;
 pub use look_up::TimestampedOffset;
 pub use read::{Limit, Piece, ReadError, ReadPlan};
 
 use self::{ends::Ends, state::State, tail::Tail};
 use crate::{
+    compaction::Turn,
     config::LogConfig,
     directory::Shared,
     error::StorageError,
@@ -67,6 +70,8 @@ pub struct Log {
     segments: ArcSwap<Segments>,
     tail: Tail,
     ends: Ends,
+    /// Who may give the files of finished segments to others: one at a time.
+    pub(crate) compaction: Turn,
     /// In which use of a journal file the alias was last explained.
     opened_in: AtomicU64,
 }

@@ -20,6 +20,7 @@ use super::{
 };
 use crate::{
     checkpoints,
+    compaction::{Turn, finish_swaps},
     config::LogConfig,
     directory::Shared,
     epochs::EpochCache,
@@ -117,6 +118,7 @@ impl Log {
             segments: ArcSwap::from_pointee(parts.segments),
             tail: Tail::default(),
             ends: Ends::new(parts.start, parts.end, recovery_point),
+            compaction: Turn::default(),
             opened_in: 0.into(),
         }
     }
@@ -134,11 +136,12 @@ struct Parts {
 
 impl Rebuild<'_> {
     fn open(&self, folder: &Arc<Folder>, opening: &Opening) -> Result<Parts, StorageError> {
-        let mut segments = self.list(folder, opening.start)?;
+        let (mut segments, swapped) = self.list(folder, opening.start)?;
         let doubtful = match opening.left {
             Left::Clean => self.first_rotten_transactions(&segments),
             _ => Some(base_of(&segments, opening.recovery_point)),
         };
+        let doubtful = doubtful.into_iter().chain(swapped).min();
         if let Some(from) = doubtful {
             self.forget_indexes(&segments, from)?;
         }
@@ -173,17 +176,29 @@ impl Rebuild<'_> {
         Ok(Parts { segments, active, producers, epochs, start, end })
     }
 
-    /// The segments of a folder, in order; whatever a crash left half done is tidied away.
-    fn list(&self, folder: &Arc<Folder>, start: Offset) -> Result<Segments, StorageError> {
+    /// The segments of a folder, in order; whatever a crash left half done is finished or tidied
+    /// away. Also the base of the first whose transaction index is not to be trusted then.
+    fn list(
+        &self,
+        folder: &Arc<Folder>,
+        start: Offset,
+    ) -> Result<(Segments, Option<Offset>), StorageError> {
         let path = folder.path();
         let disk = &*self.shared.disk;
-        let entries = disk.list(&path).map_err(StorageError::io("list", &path))?;
-        let files: Vec<SegmentFile> =
-            entries.iter().filter_map(|e| SegmentFile::parse(&e.name)).collect();
+        let list = || -> Result<Vec<SegmentFile>, StorageError> {
+            let entries = disk.list(&path).map_err(StorageError::io("list", &path))?;
+            Ok(entries.iter().filter_map(|e| SegmentFile::parse(&e.name)).collect())
+        };
+        let mut files = list()?;
+        let mut doubtful = None;
+        if files.iter().any(|f| matches!(f.stage, Stage::Cleaned | Stage::Swap)) {
+            doubtful = finish_swaps(disk, &path, &files)?;
+            files = list()?;
+        }
         let is_log = |f: &&SegmentFile| f.kind == FileKind::Log && f.stage == Stage::Live;
         let logs: BTreeSet<Offset> = files.iter().filter(is_log).map(|f| f.base_offset).collect();
         for file in &files {
-            let is_left_over = matches!(file.stage, Stage::Deleted | Stage::Cleaned);
+            let is_left_over = file.stage == Stage::Deleted;
             let is_orphan = file.stage == Stage::Live
                 && file.kind != FileKind::ProducerSnapshot
                 && !logs.contains(&file.base_offset);
@@ -205,7 +220,7 @@ impl Rebuild<'_> {
         if segments.is_empty() {
             segments.push(Arc::new(Segment::new(folder, start)));
         }
-        Ok(segments)
+        Ok((segments, doubtful))
     }
 
     /// The base of the first segment whose transaction index cannot be read.

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use milena_env::DiskFile;
 use milena_protocol::Offset;
 
-use super::Log;
+use super::{Log, Segments};
 use crate::{
     error::StorageError,
     names::FileKind,
@@ -100,11 +100,13 @@ impl Log {
             if self.plan_memory(from, bound, limit, None, &mut plan) {
                 return Ok(plan);
             }
-            match self.plan_file(from, bound, limit, &mut plan) {
+            let segments = self.segments.load_full();
+            match self.plan_file(&segments, from, bound, limit, &mut plan) {
                 Ok(()) if !plan.pieces.is_empty() => return Ok(plan),
                 Ok(()) => {}
-                // Retention took the segment away; the next look says that it is out of range.
-                Err(error) if self.start_offset() > from => drop(error),
+                // Retention took the segment away, and the next look says that it is out of range;
+                // or compaction did, and the next look finds another in its place.
+                Err(error) if !Arc::ptr_eq(&segments, &self.segments.load()) => drop(error),
                 Err(error) => return Err(error.into()),
             }
             // Nothing in any file: records between `from` and the tail were compacted away.
@@ -164,12 +166,12 @@ impl Log {
     /// Adds a range of the segment that holds `from`, and what of the tail lies right behind it.
     fn plan_file(
         &self,
+        segments: &Segments,
         from: Offset,
         bound: Offset,
         limit: Limit,
         plan: &mut ReadPlan,
     ) -> Result<(), StorageError> {
-        let segments = self.segments.load_full();
         let first = segments.partition_point(|s| s.base_offset() <= from).saturating_sub(1);
         for (index, segment) in segments.iter().enumerate().skip(first) {
             let written = segment.written();

@@ -17,7 +17,7 @@ impl Log {
     pub fn delete_records(self: &Arc<Self>, offset: Offset) -> Offset {
         let mut state = self.lock();
         let start = offset.min(state.next_offset);
-        if start > self.start_offset() {
+        if start > self.start_offset() && !state.closed {
             self.raise_start(&mut state, start);
         }
         self.start_offset()
@@ -32,6 +32,9 @@ impl Log {
         }
         let now_ms = self.shared.clock.now_ms();
         let mut state = self.lock();
+        if state.closed {
+            return 0;
+        }
         self.roll_if_expired(&mut state, now_ms);
         let segments = self.segments.load_full();
         let total: u64 = segments.iter().map(|s| s.written()).sum();
@@ -53,7 +56,10 @@ impl Log {
             start = start.max(next.base_offset());
             deleted += 1;
         }
-        if deleted > 0 {
+        let is_left = segments
+            .get(1)
+            .is_some_and(|next| next.base_offset() <= start);
+        if deleted > 0 || is_left {
             self.raise_start(&mut state, start);
         }
         deleted
@@ -78,11 +84,28 @@ impl Log {
         }
     }
 
+    /// Lets segments go that compaction kept while the start was raised beyond them.
+    pub(crate) fn remove_below_start(self: &Arc<Self>) {
+        let mut state = self.lock();
+        let start = self.start_offset();
+        let is_left = |next: &Arc<Segment>| next.base_offset() <= start;
+        if !state.closed && self.segments.load().get(1).is_some_and(is_left) {
+            self.raise_start(&mut state, start);
+        }
+    }
+
     /// Moves the start, and takes segments out of the view that lie wholly below it.
     fn raise_start(self: &Arc<Self>, state: &mut State, start: Offset) {
         self.ends.raise_start(start);
         let segments = self.segments.load_full();
-        let gone = segments.iter().skip(1).take_while(|next| next.base_offset() <= start).count();
+        // Compaction may be giving other files their names; it lets them go when it is done.
+        let alone = self.compaction.try_take();
+        let below = segments
+            .iter()
+            .skip(1)
+            .take_while(|next| next.base_offset() <= start)
+            .count();
+        let gone = if alone.is_some() { below } else { 0 };
         let (removed, stay) = segments.split_at_checked(gone).unwrap_or((&[], &segments));
         let removed: Segments = removed.to_vec();
         if gone > 0 {
@@ -90,7 +113,10 @@ impl Log {
         }
         state.epochs_changed |= state.epochs.truncate_from_start(start);
         state.producers.raise_log_start(start);
-        self.enqueue(What::LogStart { offset: start, removed });
+        self.enqueue(What::LogStart {
+            offset: start,
+            removed,
+        });
     }
 }
 

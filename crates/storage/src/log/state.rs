@@ -92,7 +92,12 @@ impl Active {
             Some(first) if max_timestamp >= 0 => max_timestamp.saturating_sub(first),
             _ => now_ms.saturating_sub(self.created_ms),
         };
-        age > config.segment_ms.saturating_sub(self.jitter_ms)
+        let mut segment_ms = config.segment_ms;
+        if config.compact && config.max_compaction_lag_ms > 0 {
+            // The active segment is never compacted: it must not outlast what compaction may wait.
+            segment_ms = segment_ms.min(config.max_compaction_lag_ms);
+        }
+        age > segment_ms.saturating_sub(self.jitter_ms)
     }
 
     /// Whether an index can say an offset relative to this segment.

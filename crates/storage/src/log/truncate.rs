@@ -23,6 +23,8 @@ use crate::{
 impl Log {
     /// Cuts everything from `to` on; says whether there was anything.
     pub fn truncate_to(self: &Arc<Self>, to: Offset) -> Result<bool, StorageError> {
+        let _alone = self.compaction.take();
+        self.shared.cleaned.lower(&self.shared, &self.name, to)?;
         let mut state = loop {
             self.shared.drain()?;
             let state = self.lock();
@@ -43,6 +45,7 @@ impl Log {
         let Some(segment) = stay.last() else { return Ok(false) };
         let (stay, removed): (Segments, Segments) = (stay.to_vec(), removed.to_vec());
 
+        segment.reopen();
         let open = self.shared.files.get_or_create(segment)?;
         open.indexes().truncate(to);
         segment.set_written(position);
@@ -69,6 +72,8 @@ impl Log {
 
     /// Empties the log and lets it begin at `start`.
     pub fn reset_to(self: &Arc<Self>, start: Offset) -> Result<(), StorageError> {
+        let _alone = self.compaction.take();
+        self.shared.cleaned.forget(&self.shared, &self.name)?;
         loop {
             self.shared.drain()?;
             let mut state = self.lock();

@@ -138,6 +138,10 @@ pub(crate) struct OpenSegment {
 }
 
 impl OpenSegment {
+    pub(crate) fn new(file: Arc<dyn DiskFile>, indexes: Indexes) -> Self {
+        Self { file, indexes: Mutex::new(indexes) }
+    }
+
     pub(crate) fn indexes(&self) -> MutexGuard<'_, Indexes> {
         self.indexes.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -210,6 +214,11 @@ impl Segment {
         self.finished.store(true, Ordering::Release);
     }
 
+    /// The log was cut within it: it is appended to again.
+    pub(crate) fn reopen(&self) {
+        self.finished.store(false, Ordering::Release);
+    }
+
     pub(crate) fn is_finished(&self) -> bool {
         self.finished.load(Ordering::Acquire)
     }
@@ -227,7 +236,10 @@ impl Segment {
         self.dirty.load(Ordering::Acquire)
     }
 
+    /// From here on its files are neither opened nor written, since another segment may get their
+    /// names; whoever has them open goes on reading. Waits for who is about it right now.
     pub(crate) fn retire(&self) {
+        let _slot = self.open_slot();
         self.gone.store(true, Ordering::Release);
     }
 
@@ -299,6 +311,13 @@ impl Segment {
         to: Offset,
     ) -> Result<(), StorageError> {
         self.with_transactions(disk, |index| index.iter_mut().for_each(|i| i.truncate_to(to)))
+    }
+
+    /// Gives a segment that compaction wrote its index, which is in a file already.
+    pub(crate) fn set_transactions(&self, index: TransactionIndex) {
+        let index = (index.len_bytes() > 0).then(|| Box::new(index));
+        *self.transactions.lock().unwrap_or_else(PoisonError::into_inner) =
+            Transactions::InMemory(index);
     }
 
     /// Forgets the index, before it is built anew from the log.

@@ -45,18 +45,34 @@ impl OpenFiles {
         if let Some(open) = &*slot {
             return Ok(Arc::clone(open));
         }
+        if segment.is_gone() {
+            let path = segment.path(FileKind::Log);
+            return Err(StorageError::io("open", &path)(io::ErrorKind::NotFound.into()));
+        }
         let open = Arc::new(segment.open_files(&*self.disk, how)?);
         *slot = Some(Arc::clone(&open));
         drop(slot);
+        self.register(segment)?;
+        Ok(open)
+    }
+
+    /// Takes in a new segment whose files are open already.
+    pub(crate) fn adopt(
+        &self,
+        segment: &Arc<Segment>,
+        open: OpenSegment,
+    ) -> Result<(), StorageError> {
+        *segment.open_slot() = Some(Arc::new(open));
+        self.register(segment)
+    }
+
+    fn register(&self, segment: &Arc<Segment>) -> Result<(), StorageError> {
         let crowded = {
             let mut clock = self.clock.lock().unwrap_or_else(PoisonError::into_inner);
             clock.push_back(Arc::downgrade(segment));
             clock.len() > self.open_max
         };
-        if crowded {
-            self.close_some()?;
-        }
-        Ok(open)
+        if crowded { self.close_some() } else { Ok(()) }
     }
 
     /// Moves the hand once around at most, and closes what it may.
@@ -80,8 +96,12 @@ impl OpenFiles {
 
     /// Saves the segment's indexes and lets go of its files.
     pub(crate) fn close(&self, segment: &Segment) -> Result<(), StorageError> {
-        let open = segment.open_slot().take();
-        let Some(open) = open else { return Ok(()) };
+        // Held until the indexes are saved, so that nobody gives their names to others meanwhile.
+        let mut slot = segment.open_slot();
+        let Some(open) = slot.take() else { return Ok(()) };
+        if segment.is_gone() {
+            return Ok(());
+        }
         match open.indexes().save(&*self.disk, segment) {
             // The partition was deleted meanwhile, and its indexes with it.
             Err(StorageError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => {

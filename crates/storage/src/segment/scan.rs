@@ -108,6 +108,12 @@ impl<'a> Scanner<'a> {
         Ok(Ok(scanned))
     }
 
+    /// The bytes of the batch that `next` has just given, where it reads everything.
+    pub(crate) fn bytes_of(&self, batch: &Scanned) -> &[u8] {
+        let from = batch.position.wrapping_sub(self.buffered_from) as usize;
+        self.buffer.get(from..from + batch.size as usize).unwrap_or_default()
+    }
+
     /// The next `len` bytes, which lie within the file.
     fn bytes(&mut self, len: usize) -> std::io::Result<&[u8]> {
         let from = self.position.wrapping_sub(self.buffered_from) as usize;

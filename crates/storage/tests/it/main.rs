@@ -1,4 +1,5 @@
 //! The log from outside: what a broker may rely on.
 
+mod compaction;
 mod rig;
 mod story;

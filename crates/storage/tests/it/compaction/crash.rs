@@ -1,0 +1,156 @@
+//! Fault 36: compaction racing with crashes, tombstones and open transactions.
+
+use std::{sync::Arc, time::Duration};
+
+use milena_env::Random;
+use milena_protocol::records::Codec;
+use milena_storage::{AppendError, Log, LogConfig, LogDirectory, StorageError};
+
+use super::world::{HOUR_MS, TOPIC, World, compact, config};
+use crate::rig::{Rig, partition};
+
+const KEYS: [&str; 8] = ["a", "b", "c", "d", "e", "f", "g", "h"];
+
+/// Opens the directory, through as many crashes as the seed wants.
+fn open(world: &mut World, random: &mut Random) -> (Arc<LogDirectory>, Arc<Log>) {
+    for _ in 0..2 {
+        if random.chance(1, 4) {
+            world.rig.disk.crash_after(random.below(25));
+        }
+        let opened = world.rig.open();
+        if !world.rig.disk.is_power_off() {
+            world.rig.disk.crash_after(u64::MAX);
+            let directory = opened.unwrap();
+            let log = world.rig.log(&directory, TOPIC);
+            return (directory, log);
+        }
+        drop(opened);
+        world.rig.crash();
+    }
+    let directory = world.rig.open().unwrap();
+    let log = world.rig.log(&directory, TOPIC);
+    (directory, log)
+}
+
+/// One thing that happens to the log.
+fn act(
+    world: &mut World,
+    directory: &LogDirectory,
+    log: &Arc<Log>,
+    random: &mut Random,
+) -> Result<(), AppendError> {
+    let value = format!("value {}", random.below(1000));
+    let some = |random: &mut Random| random.chance(4, 5).then_some(value.as_str());
+    let key = |random: &mut Random| KEYS[random.below(8) as usize];
+    let records = [
+        (key(random), some(random)),
+        (key(random), some(random)),
+        (key(random), some(random)),
+    ];
+    let records = &records[..1 + random.below(3) as usize];
+    match random.below(20) {
+        0..6 => world.put(log, Codec::ALL[random.below(5) as usize], records)?,
+        6..9 => world.put_as(log, random.below(2) as i64, records)?,
+        9..13 => world.put_as(log, 10 + random.below(2) as i64, records)?,
+        13..16 => world.end(log, 10 + random.below(2) as i64, random.chance(1, 2))?,
+        16..18 => directory.run_pending(),
+        18 => directory.checkpoint()?,
+        _ => world
+            .rig
+            .clock
+            .advance(Duration::from_millis(HOUR_MS as u64 / 3)),
+    }
+    Ok(())
+}
+
+fn fault_36(seed: u64, log_config: LogConfig) {
+    let mut random = Random::from_seed(seed);
+    let mut world = World::new(Rig::new(seed, log_config));
+    if seed % 2 == 1 {
+        world.rig.disk.lose_names_in_any_order();
+    }
+    let (mut directory, mut log) = open(&mut world, &mut random);
+    for life in 0..4 {
+        let context = format!("seed {seed}, life {life}");
+        for _ in 0..3 {
+            for _ in 0..25 {
+                act(&mut world, &directory, &log, &mut random).unwrap();
+            }
+            directory.run_pending();
+            if random.chance(1, 2) {
+                world.rig.disk.crash_after(random.below(60));
+            }
+            world.compacted(log.last_stable_offset(log.durable_end()));
+            let done = compact(&directory);
+            if world.rig.disk.is_power_off() {
+                break;
+            }
+            world.rig.disk.crash_after(u64::MAX);
+            done.unwrap();
+            world.check(&log, &context);
+        }
+        let durable = log.durable_end();
+        if random.chance(1, 6) && !world.rig.disk.is_power_off() {
+            directory.close(1).unwrap();
+        }
+        drop((log, directory));
+        if random.chance(1, 6) && !world.rig.disk.is_power_off() {
+            world.rig.kill();
+        } else {
+            world.rig.crash();
+        }
+        (directory, log) = open(&mut world, &mut random);
+        assert!(
+            log.appended_end() >= durable,
+            "{context}: what was durable is there"
+        );
+        world.forget_beyond(&log);
+        world.check(&log, &format!("{context}, opened again"));
+    }
+    assert!(directory.offline().is_none());
+}
+
+#[test]
+fn fault_36_compaction_loses_no_last_value_to_a_crash() {
+    for seed in 0..400 {
+        fault_36(seed, config());
+    }
+}
+
+#[test]
+fn fault_36_nor_where_nothing_is_journalled() {
+    for seed in 1000..1100 {
+        // Nothing is acknowledged before it is synced, so nothing needs to be there: only what is
+        // there must be right.
+        let unjournalled = LogConfig {
+            flush_messages: i64::MAX,
+            ..config()
+        };
+        let _: Result<(), StorageError> = Ok(());
+        fault_36_unjournalled(seed, unjournalled);
+    }
+}
+
+fn fault_36_unjournalled(seed: u64, log_config: LogConfig) {
+    let mut random = Random::from_seed(seed);
+    let mut world = World::new(Rig::new(seed, log_config));
+    let (mut directory, mut log) = open(&mut world, &mut random);
+    for life in 0..3 {
+        for _ in 0..40 {
+            act(&mut world, &directory, &log, &mut random).unwrap();
+        }
+        directory.run_pending();
+        directory.checkpoint().unwrap();
+        let durable = log.durable_end();
+        world.rig.disk.crash_after(random.below(60));
+        world.compacted(log.last_stable_offset(log.durable_end()));
+        let _ = compact(&directory);
+        drop((log, directory));
+        world.rig.crash();
+        (directory, log) = open(&mut world, &mut random);
+        assert!(log.appended_end() >= durable);
+        world.forget_beyond(&log);
+        world.check(&log, &format!("seed {seed}, life {life}, not journalled"));
+        let _ = partition(TOPIC);
+    }
+}
