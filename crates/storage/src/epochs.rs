@@ -63,6 +63,15 @@ impl EpochCache {
         true
     }
 
+    /// Takes in what a batch of the log says of its epoch. What is known is older or newer than the
+    /// batch: where the two differ the batch is right, and later entries are of a log that was cut.
+    pub fn confirm(&mut self, epoch: LeaderEpoch, offset: Offset) {
+        if self.epoch_for_offset(offset) != Some(epoch) {
+            self.truncate_from_end(offset);
+            self.assign(epoch, offset);
+        }
+    }
+
     #[must_use]
     pub fn latest(&self) -> Option<EpochEntry> {
         self.entries.last().copied()
@@ -248,6 +257,19 @@ mod tests {
         assert_eq!(pairs(&all), [(4, 20)]);
         assert!(all.truncate_from_start(Offset(25)));
         assert_eq!(pairs(&all), [(4, 25)]);
+    }
+
+    #[test]
+    fn a_batch_confirms_or_corrects_what_is_known() {
+        let mut known = cache(&[(1, 0), (4, 40), (6, 60)]);
+        for (epoch, offset) in [(4, 43), (4, 59), (6, 60), (6, 61)] {
+            known.confirm(LeaderEpoch(epoch), Offset(offset));
+        }
+        assert_eq!(pairs(&known), [(1, 0), (4, 40), (6, 60)], "confirmed from the middle on");
+        known.confirm(LeaderEpoch(4), Offset(61));
+        assert_eq!(pairs(&known), [(1, 0), (4, 40)], "6 was cut off, and 4 went on");
+        known.confirm(LeaderEpoch(7), Offset(70));
+        assert_eq!(pairs(&known), [(1, 0), (4, 40), (7, 70)]);
     }
 
     #[test]

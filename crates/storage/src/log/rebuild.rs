@@ -122,7 +122,7 @@ impl Rebuild<'_> {
                     return Ok(());
                 };
                 if let Some(epochs) = &mut epochs {
-                    epochs.assign(header.leader_epoch, header.base_offset);
+                    epochs.confirm(header.leader_epoch, header.base_offset);
                 }
                 if let Some(bytes) = bytes
                     && let Ok(Some(marker)) = read_marker(&bytes, &header)
