@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use milena_protocol::{
     LeaderEpoch, Offset,
-    records::{Batch, Budget, Scratch},
+    records::{Batch, BatchHeader, Budget, LegacyMessage, Record, Scratch},
 };
 
 use super::{
@@ -75,18 +75,13 @@ impl Log {
             let limit = Limit { bytes_max: 1, at_least_one: true };
             let bytes = self.read(from.max(start), bound, limit)?;
             let bytes = bytes.read().map_err(StorageError::io("read", &self.folder.path()))?;
-            let Ok(batch) = Batch::read(&bytes) else { return Ok(None) };
-            let Ok(records) = batch.records(&mut scratch, Budget::default()) else {
-                return Ok(None);
+            let is_it = |found: &TimestampedOffset| {
+                found.timestamp >= timestamp && found.offset >= start && found.offset < bound
             };
-            for record in records.map_while(Result::ok) {
-                if record.timestamp >= timestamp && record.offset >= start && record.offset < bound {
-                    let epoch = batch.header().leader_epoch;
-                    let (timestamp, offset) = (record.timestamp, record.offset);
-                    return Ok(Some(TimestampedOffset { timestamp, offset, epoch }));
-                }
+            match first_in_batch(&bytes, &mut scratch, is_it) {
+                Some((None, next)) => from = next,
+                other => return Ok(other.and_then(|(found, _)| found)),
             }
-            from = batch.header().next_offset();
         }
         Ok(None)
     }
@@ -117,4 +112,28 @@ impl Log {
         }
         Ok(None)
     }
+}
+
+/// The first record that is wanted of the batch at the start of `bytes`, and the offset after the
+/// batch; `None` where it cannot be read.
+fn first_in_batch(
+    bytes: &[u8],
+    scratch: &mut Scratch,
+    is_wanted: impl Fn(&TimestampedOffset) -> bool,
+) -> Option<(Option<TimestampedOffset>, Offset)> {
+    let budget = Budget::default();
+    let found = |record: Record<'_>, epoch| {
+        let (timestamp, offset) = (record.timestamp, record.offset);
+        TimestampedOffset { timestamp, offset, epoch }
+    };
+    if let Ok(batch) = Batch::read(bytes) {
+        let BatchHeader { leader_epoch, .. } = *batch.header();
+        let records = batch.records(scratch, budget).ok()?.map_while(Result::ok);
+        let first = records.map(|record| found(record, leader_epoch)).find(is_wanted);
+        return Some((first, batch.header().next_offset()));
+    }
+    let message = LegacyMessage::read(bytes).ok()?;
+    let records = message.records(scratch, budget).ok()?.map_while(Result::ok);
+    let first = records.map(|record| found(record, LeaderEpoch::UNKNOWN)).find(is_wanted);
+    Some((first, message.offset.next()))
 }

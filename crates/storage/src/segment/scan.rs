@@ -80,7 +80,7 @@ impl<'a> Scanner<'a> {
         }
         let position = self.position;
         let invalid = |reason| Ok(Err(End::Invalid { position, reason }));
-        if left <= OLD_LEN_MIN as u64 {
+        if left < OLD_LEN_MIN as u64 {
             return invalid("the file ends within a batch header");
         }
         let head = self.bytes((HEADER_LEN as u64).min(left) as usize)?;
