@@ -1,5 +1,6 @@
 //! The log from outside: what a broker may rely on.
 
 mod compaction;
+mod kafka_data;
 mod rig;
 mod story;
