@@ -13,7 +13,10 @@ use crate::rig::{
 const LOADS: [(usize, usize, u32); 3] = [(12, 16 << 10, 200), (12, 64 << 10, 130), (100, 8 << 10, 50)];
 
 pub(crate) fn run(seconds: u64) {
-    println!("sustained for {seconds} s: acknowledgement p50 / p99 / p99.9, own CPU per KiB, bytes to disk");
+    println!(
+        "sustained for {seconds} s: acknowledgement p50 / p99 / p99.9, own CPU per KiB, \
+         bytes to disk"
+    );
     for (partitions, size, per_second) in LOADS {
         let folder = Folder::new("sustained");
         let config = log_config(true);
@@ -37,7 +40,8 @@ pub(crate) fn run(seconds: u64) {
         }
         let kib = (samples.len() * partitions * size) as f64 / 1024.0;
         println!(
-            "  {partitions} x {size} at {per_second}/s: {:.2} / {:.2} / {:.2} ms, {:.2} us, {:.2} x",
+            "  {partitions} x {size} at {per_second}/s: {:.2} / {:.2} / {:.2} ms, {:.2} us, \
+             {:.2} x",
             micros(percentile(&mut samples, 50.0)) / 1e3,
             micros(percentile(&mut samples, 99.0)) / 1e3,
             micros(percentile(&mut samples, 99.9)) / 1e3,
