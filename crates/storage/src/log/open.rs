@@ -105,7 +105,6 @@ impl Log {
             incarnation: 0,
             epochs_changed: false,
             closed: false,
-            left: false,
         };
         Self {
             name: opening.name,
