@@ -1,5 +1,7 @@
 //! What a partition's log and a log directory can be told, with Kafka's names and defaults.
 
+use milena_protocol::records::{Codec, Level};
+
 /// The settings of one log: Kafka's topic configuration, as far as the log acts on it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct LogConfig {
@@ -41,8 +43,8 @@ pub struct LogConfig {
     pub timestamp_before_max_ms: i64,
     /// `message.timestamp.after.max.ms`
     pub timestamp_after_max_ms: i64,
-    /// `compression.type`: the codec that batches are stored with; `None` keeps the producer's.
-    pub codec_id: Option<i16>,
+    /// `compression.type` and its level: how batches are stored; `None` keeps the producer's.
+    pub compression: Option<(Codec, Level)>,
     /// `producer.id.expiration.ms`, a broker-wide setting
     pub producer_id_expiration_ms: i64,
 }
@@ -71,7 +73,7 @@ impl Default for LogConfig {
             log_append_time: false,
             timestamp_before_max_ms: i64::MAX,
             timestamp_after_max_ms: HOUR_MS,
-            codec_id: None,
+            compression: None,
             producer_id_expiration_ms: 24 * HOUR_MS,
         }
     }

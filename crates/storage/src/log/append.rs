@@ -35,6 +35,9 @@ pub enum AppendError {
     /// The partition is gone from this directory.
     #[error("partition {0} is closed")]
     Closed(String),
+    /// For a few milliseconds; whoever tries again succeeds.
+    #[error("partition {0} is just entering or leaving the journal; try again")]
+    Paused(String),
     #[error("disk full: log directory {0} takes no more until there is room")]
     DiskFull(String),
     #[error(transparent)]

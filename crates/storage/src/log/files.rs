@@ -41,7 +41,7 @@ impl Log {
     pub(crate) fn save_files(self: &Arc<Self>, shared: &Shared) -> Result<(), StorageError> {
         let (epochs, active) = {
             let mut state = self.lock();
-            if state.closed {
+            if state.left {
                 return Ok(());
             }
             let changed = std::mem::take(&mut state.epochs_changed);

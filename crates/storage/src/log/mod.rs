@@ -6,10 +6,12 @@
 
 mod append;
 mod compact;
+mod configure;
 mod ends;
 mod files;
 mod look_up;
 pub(crate) mod open;
+mod prepare;
 mod read;
 mod rebuild;
 mod retention;
@@ -19,7 +21,7 @@ mod truncate;
 
 use std::sync::{
     Arc, Mutex, MutexGuard, PoisonError,
-    atomic::{AtomicU64, Ordering},
+    atomic::{AtomicBool, AtomicU64, Ordering},
 };
 
 use arc_swap::{ArcSwap, Guard};
@@ -72,6 +74,8 @@ pub struct Log {
     ends: Ends,
     /// Who may give the files of finished segments to others: one at a time.
     pub(crate) compaction: Turn,
+    /// Appends are put off while the log enters the journal or leaves it.
+    pauses: AtomicBool,
     /// In which use of a journal file the alias was last explained.
     opened_in: AtomicU64,
 }
@@ -256,7 +260,10 @@ impl Log {
 
     /// The partition leaves this directory.
     pub(crate) fn close_for(self: &Arc<Self>, reason: CloseReason) {
-        self.refuse_appends();
+        {
+            let mut state = self.lock();
+            (state.closed, state.left) = (true, true);
+        }
         self.enqueue(What::Close(reason));
         self.ends.close();
     }
@@ -284,6 +291,9 @@ impl Log {
             return Err(AppendError::DiskFull(self.shared.path.display().to_string()));
         }
         let state = self.lock();
+        if self.pauses.load(Ordering::SeqCst) {
+            return Err(AppendError::Paused(self.name.to_string()));
+        }
         if state.closed {
             return Err(AppendError::Closed(self.name.to_string()));
         }

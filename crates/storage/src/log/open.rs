@@ -105,6 +105,7 @@ impl Log {
             incarnation: 0,
             epochs_changed: false,
             closed: false,
+            left: false,
         };
         Self {
             name: opening.name,
@@ -118,6 +119,7 @@ impl Log {
             tail: Tail::default(),
             ends: Ends::new(parts.start, parts.end, recovery_point),
             compaction: Turn::default(),
+            pauses: false.into(),
             opened_in: 0.into(),
         }
     }

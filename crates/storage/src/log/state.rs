@@ -28,7 +28,10 @@ pub(super) struct State {
     pub incarnation: u32,
     /// The epochs changed since `leader-epoch-checkpoint` was written.
     pub epochs_changed: bool,
+    /// Appends are refused.
     pub closed: bool,
+    /// The partition is no longer this directory's: nothing of it is saved any more.
+    pub left: bool,
 }
 
 /// The segment that batches are appended to, as it will be once all of them are written.

@@ -93,3 +93,61 @@ fn what_was_durable_survives_a_crash() {
         assert_eq!(values(&log).len(), read.len() + 1);
     }
 }
+
+#[test]
+fn a_topics_codec_is_what_its_batches_are_stored_in() {
+    use milena_protocol::records::{Batch, Codec, Level, Origin, Scratch};
+    for codec in [Codec::Gzip, Codec::Snappy, Codec::Lz4, Codec::Zstd] {
+        let compression = Some((codec, Level::default()));
+        let rig = Rig::new(3, LogConfig { compression, ..LogConfig::default() });
+        let directory = rig.open().unwrap();
+        let log = rig.log(&directory, "orders");
+        let mut sent = batch(&["a", "b"]);
+        let mut scratch = Scratch::new();
+        let validated = log.prepare(&mut sent, 3, Origin::Client, &mut scratch).unwrap();
+        assert_eq!(Batch::check(&sent).unwrap().header().attributes.codec_id(), codec.id());
+        let origin = milena_storage::producers::Origin::Client;
+        log.append_as_leader(sent, &validated, milena_protocol::LeaderEpoch(0), origin).unwrap();
+        assert_eq!(values(&log), ["a", "b"]);
+    }
+}
+
+#[test]
+fn a_log_leaves_the_journal_and_enters_it_again_and_loses_nothing() {
+    use std::sync::Arc;
+    for seed in 0..100 {
+        let mut rig = Rig::new(seed, LogConfig { segment_bytes: 300, ..LogConfig::default() });
+        let lazy = Arc::new(LogConfig { flush_messages: i64::MAX, ..(*rig.config).clone() });
+        let directory = rig.open().unwrap();
+        let log = rig.log(&directory, "orders");
+        let mut sent = 0;
+        let mut append_some = |count| {
+            for _ in 0..count {
+                append(&log, batch(&[&format!("value {sent}")]), 0).unwrap();
+                sent += 1;
+                if sent % 3 == 0 {
+                    directory.run_pending();
+                }
+            }
+        };
+        append_some(7);
+        log.configure(Arc::clone(&lazy)).unwrap();
+        append_some(7);
+        if seed % 2 == 0 {
+            log.configure(Arc::clone(&rig.config)).unwrap();
+            append_some(7);
+            directory.run_pending();
+            drop((log, directory));
+            rig.crash();
+        } else {
+            directory.run_pending();
+            rig.config = lazy;
+            drop((log, directory));
+            rig.kill();
+        }
+        let directory = rig.open().unwrap();
+        let log = directory.log(&partition("orders")).unwrap();
+        let expected: Vec<String> = (0..sent).map(|i| format!("value {i}")).collect();
+        assert_eq!(values(&log), expected, "seed {seed}");
+    }
+}
