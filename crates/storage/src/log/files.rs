@@ -48,9 +48,13 @@ impl Log {
             (changed.then(|| state.epochs.clone()), Arc::clone(&state.active.segment))
         };
         self.make_folder(shared)?;
-        let path = active.path(FileKind::Log);
-        let made = shared.disk.open(&path, Open::Create);
-        made.map_err(StorageError::io("create", &path))?;
+        // Not before all that lies before it is written: to a crash, an empty last segment says
+        // where the log ends.
+        if active.base_offset() <= self.written_end() {
+            let path = active.path(FileKind::Log);
+            let made = shared.disk.open(&path, Open::Create);
+            made.map_err(StorageError::io("create", &path))?;
+        }
         if let Some(epochs) = epochs {
             let path = self.folder.path().join(names::LEADER_EPOCHS);
             store_lazily(shared, path, &checkpoints::format_epochs(&epochs))?;
