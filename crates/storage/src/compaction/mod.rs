@@ -4,7 +4,8 @@
 //! the dirty part into an [`OffsetMap`] and writes groups of segments anew, batch by batch through
 //! the [`filter`]; `swap` puts each group in the old segments' place. The rules are those of
 //! Kafka's LogCleaner: offsets never change, nothing at or above the last stable offset, the active
-//! segment or `min.compaction.lag.ms` is touched, tombstones and markers wait for their delete horizon.
+//! segment or `min.compaction.lag.ms` is touched, tombstones and markers wait for their delete
+//! horizon.
 //!
 //! Groups are swapped in from left to right, each durable before the next begins. A crash thus
 //! leaves the beginning of the log cleaner than its end, which is what makes removing a tombstone

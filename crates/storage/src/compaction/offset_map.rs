@@ -1,9 +1,9 @@
 //! Of each key in the dirty part of a log, the last offset: in bounded memory, without the keys.
 //!
 //! Keys stand in it as 128 bits of SipHash-2-4 under a secret key. Two keys with the same hash
-//! would cost one of them its value, so the hash must be good against accident (with a billion keys the
-//! odds are 1 in 10^21) and against a producer who looks for collisions, which the secret denies
-//! him; Kafka's MD5 does not.
+//! would cost one of them its value, so the hash must be good against accident (with a billion
+//! keys the odds are 1 in 10^21) and against a producer who looks for collisions, which the secret
+//! denies him; Kafka's MD5 does not.
 
 use std::hash::Hasher as _;
 
