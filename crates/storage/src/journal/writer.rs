@@ -157,7 +157,7 @@ impl Writer {
     }
 
     /// An alias holds within one file: names its partition at its first use there.
-    fn reopen<'a>(&mut self, task: &Task, key: &RingKey, cuts: &mut Vec<(usize, &'a [u8])>) {
+    fn reopen(&mut self, task: &Task, key: &RingKey, cuts: &mut Vec<(usize, &[u8])>) {
         if task.log.opened_in(self.ring.file_use()) && !matches!(task.what, What::Open) {
             return;
         }
