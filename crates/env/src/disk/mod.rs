@@ -71,6 +71,12 @@ pub struct Space {
 /// Held while a process owns a file that it locked; released when dropped.
 pub trait Lock: Debug + Send + Sync {}
 
+/// A whole file system, held since before it was written to.
+pub trait FileSystem: Debug + Send + Sync {
+    /// Makes everything on it durable; fails if any byte was lost since it was last asked.
+    fn sync(&self) -> io::Result<()>;
+}
+
 /// One file system.
 pub trait Disk: Debug + Send + Sync {
     fn open(&self, path: &Path, how: Open) -> io::Result<Arc<dyn DiskFile>>;
@@ -86,8 +92,13 @@ pub trait Disk: Debug + Send + Sync {
     fn remove_dir_all(&self, dir: &Path) -> io::Result<()>;
     /// Makes the names in a folder durable.
     fn sync_dir(&self, dir: &Path) -> io::Result<()>;
-    /// Makes everything on the file system of `path` durable.
-    fn sync_file_system(&self, path: &Path) -> io::Result<()>;
+    /// A hold on the file system of `path`, to make all of it durable later.
+    fn file_system(&self, path: &Path) -> io::Result<Box<dyn FileSystem>>;
+    /// Makes everything on the file system of `path` durable. It is not told of bytes that were
+    /// lost before the call: who needs to know holds a [`FileSystem`] from the beginning.
+    fn sync_file_system(&self, path: &Path) -> io::Result<()> {
+        self.file_system(path)?.sync()
+    }
     fn space(&self, path: &Path) -> io::Result<Space>;
 }
 

@@ -15,7 +15,7 @@ use rustix::{
     io::{Errno, ReadWriteFlags, retry_on_intr},
 };
 
-use super::{Disk, DiskFile, Entry, Lock, Metadata, Open, Space, syscall};
+use super::{Disk, DiskFile, Entry, FileSystem, Lock, Metadata, Open, Space, syscall};
 
 /// What one `pwritev` takes at most (IOV_MAX).
 const SLICES_MAX: usize = 1024;
@@ -116,8 +116,8 @@ impl Disk for RealDisk {
         )?)?)
     }
 
-    fn sync_file_system(&self, path: &Path) -> io::Result<()> {
-        Ok(rustix::fs::syncfs(open(path, OFlags::RDONLY)?)?)
+    fn file_system(&self, path: &Path) -> io::Result<Box<dyn FileSystem>> {
+        Ok(Box::new(RealFileSystem(open(path, OFlags::RDONLY)?)))
     }
 
     fn space(&self, path: &Path) -> io::Result<Space> {
@@ -127,6 +127,16 @@ impl Disk for RealDisk {
             total: bytes(found.f_blocks),
             free: bytes(found.f_bavail),
         })
+    }
+}
+
+/// The kernel tells a descriptor of the losses since it was opened or last told.
+#[derive(Debug)]
+struct RealFileSystem(OwnedFd);
+
+impl FileSystem for RealFileSystem {
+    fn sync(&self) -> io::Result<()> {
+        Ok(rustix::fs::syncfs(&self.0)?)
     }
 }
 

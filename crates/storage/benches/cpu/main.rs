@@ -11,6 +11,7 @@ mod bare;
 mod many;
 mod recover;
 mod rig;
+mod ring;
 mod sustained;
 
 fn main() {
@@ -27,6 +28,9 @@ fn main() {
     }
     if all || part == "threads" {
         append::run_threads();
+    }
+    if all || part == "ring" {
+        ring::run();
     }
     if all || part == "acknowledge" {
         acknowledge::run();

@@ -82,7 +82,7 @@ impl LogDirectory {
             None => (new_ring(&options, directory_id)?, BTreeSet::new()),
         };
         let shared =
-            Shared::new(path.clone(), Arc::clone(disk), Arc::clone(clock), options.config.clone());
+            Shared::new(path.clone(), Arc::clone(disk), Arc::clone(clock), options.config.clone())?;
         let shared = Arc::new(shared);
         shared.begin_at(ring.next_sequence());
         let ring_files = Arc::clone(&ring.files);

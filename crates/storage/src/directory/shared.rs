@@ -61,9 +61,11 @@ impl Shared {
         disk: Arc<dyn Disk>,
         clock: Arc<dyn Clock>,
         config: DirectoryConfig,
-    ) -> Self {
-        let files = OpenFiles::new(Arc::clone(&disk), config.open_segments_max);
-        Self {
+    ) -> Result<Self, StorageError> {
+        let file_system =
+            disk.file_system(&path).map_err(StorageError::io("open folder", &path))?;
+        let files = OpenFiles::new(Arc::clone(&disk), file_system, config.open_segments_max);
+        Ok(Self {
             path,
             disk,
             clock,
@@ -82,7 +84,7 @@ impl Shared {
             ring_used: AtomicU64::new(0),
             aliases: AtomicU32::new(0),
             cleaned: CleanedOffsets::default(),
-        }
+        })
     }
 
     /// The journal begins with this round: nothing before it is needed.

@@ -135,7 +135,7 @@ pub(crate) fn checkpoint(shared: &Shared) -> Result<(), StorageError> {
                 unless_gone(segment, shared.files.save_indexes(segment).map(drop))?;
             }
         }
-        let sync = shared.disk.sync_file_system(&shared.path);
+        let sync = shared.files.sync_all();
         sync.map_err(StorageError::io("sync the file system of", &shared.path))?;
     } else {
         for segment in segments {

@@ -59,7 +59,6 @@ impl std::fmt::Display for TopicPartition {
 /// A list of segments that never changes; a roll or a cut makes another.
 type Segments = Vec<Arc<Segment>>;
 
-#[derive(Debug)]
 pub struct Log {
     name: TopicPartition,
     topic_id: Uuid,
@@ -78,6 +77,14 @@ pub struct Log {
     pauses: AtomicBool,
     /// In which use of a journal file the alias was last explained.
     opened_in: AtomicU64,
+}
+
+impl std::fmt::Debug for Log {
+    /// Its name and ends: the directory that it shares knows all logs.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let name = self.name.to_string();
+        f.debug_struct("Log").field("name", &name).field("ends", &self.ends).finish_non_exhaustive()
+    }
 }
 
 impl Log {

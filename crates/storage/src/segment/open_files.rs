@@ -5,10 +5,14 @@
 use std::{
     collections::VecDeque,
     io,
+    path::Path,
     sync::{Arc, Mutex, PoisonError, Weak, atomic::Ordering},
 };
 
-use milena_env::{Disk, disk::Open};
+use milena_env::{
+    Disk,
+    disk::{FileSystem, Open},
+};
 
 use super::{OpenSegment, Segment};
 use crate::{error::StorageError, names::FileKind};
@@ -16,14 +20,25 @@ use crate::{error::StorageError, names::FileKind};
 #[derive(Debug)]
 pub(crate) struct OpenFiles {
     disk: Arc<dyn Disk>,
+    /// Held from before the first write, so that no lost byte goes unreported.
+    file_system: Box<dyn FileSystem>,
     open_max: usize,
     /// A clock: the hand is at the front, and passes over what was used since its last round.
     clock: Mutex<VecDeque<Weak<Segment>>>,
 }
 
 impl OpenFiles {
-    pub(crate) fn new(disk: Arc<dyn Disk>, open_max: usize) -> Self {
-        Self { disk, open_max, clock: Mutex::default() }
+    pub(crate) fn new(
+        disk: Arc<dyn Disk>,
+        file_system: Box<dyn FileSystem>,
+        open_max: usize,
+    ) -> Self {
+        Self { disk, file_system, open_max, clock: Mutex::default() }
+    }
+
+    /// Makes everything in the directory durable with one call.
+    pub(crate) fn sync_all(&self) -> io::Result<()> {
+        self.file_system.sync()
     }
 
     /// The segment's files, opened if they must be.
@@ -36,7 +51,31 @@ impl OpenFiles {
         &self,
         segment: &Arc<Segment>,
     ) -> Result<Arc<OpenSegment>, StorageError> {
-        self.get_as(segment, Open::Create)
+        let open = self.get_as(segment, Open::Create)?;
+        if self.clock.lock().unwrap_or_else(PoisonError::into_inner).len() > self.open_max {
+            self.relieve()?;
+        }
+        Ok(open)
+    }
+
+    /// More segments have unsynced bytes than may be open: syncs them all at once and closes those
+    /// that were not used lately. Only for the writer, beside whom nobody writes.
+    fn relieve(&self) -> Result<(), StorageError> {
+        let dirty: Vec<Arc<Segment>> = {
+            let clock = self.clock.lock().unwrap_or_else(PoisonError::into_inner);
+            clock.iter().filter_map(Weak::upgrade).filter(|s| s.is_dirty()).collect()
+        };
+        dirty.iter().for_each(|segment| segment.cleanse());
+        let synced = self.file_system.sync();
+        synced.map_err(StorageError::io("sync the file system of", Path::new("the log directory")))?;
+        let mut clock = self.clock.lock().unwrap_or_else(PoisonError::into_inner);
+        while clock.len() > self.open_max / 2 {
+            let Some(segment) = clock.pop_front() else { break };
+            if let Some(segment) = segment.upgrade() {
+                self.close(&segment)?;
+            }
+        }
+        Ok(())
     }
 
     fn get_as(&self, segment: &Arc<Segment>, how: Open) -> Result<Arc<OpenSegment>, StorageError> {
@@ -146,5 +185,39 @@ impl OpenFiles {
     pub(crate) fn open_count(&self) -> usize {
         let clock = self.clock.lock().unwrap_or_else(PoisonError::into_inner);
         clock.iter().filter_map(Weak::upgrade).filter(|s| s.open_slot().is_some()).count()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::IoSlice;
+
+    use milena_env::disk::SimulatedDisk;
+    use milena_protocol::Offset;
+
+    use super::*;
+    use crate::segment::Folder;
+
+    #[test]
+    fn no_more_files_are_open_than_may_be_and_none_with_unsynced_bytes_is_closed() {
+        let disk: Arc<dyn Disk> = SimulatedDisk::new(1);
+        let folder = Arc::new(Folder::new(Path::new("/log"), true));
+        disk.create_dir_all(Path::new("/log")).unwrap();
+        let file_system = disk.file_system(Path::new("/log")).unwrap();
+        let files = OpenFiles::new(Arc::clone(&disk), file_system, 8);
+        let segments: Vec<_> =
+            (0..100).map(|base| Arc::new(Segment::new(&folder, Offset(base)))).collect();
+        for segment in &segments {
+            files.get_or_create(segment).unwrap();
+            assert!(files.open_count() <= 8);
+        }
+        for segment in &segments {
+            let open = files.get_or_create(segment).unwrap();
+            open.file.write_all_at(&[IoSlice::new(b"unsynced")], 0).unwrap();
+            segment.soil();
+            assert!(files.open_count() <= 9, "the one in use may be one too many");
+            let closed = segments.iter().filter(|s| !s.is_open());
+            assert_eq!(closed.filter(|s| s.is_dirty()).count(), 0);
+        }
     }
 }

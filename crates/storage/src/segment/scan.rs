@@ -119,7 +119,13 @@ impl<'a> Scanner<'a> {
         let from = self.position.wrapping_sub(self.buffered_from) as usize;
         if self.position < self.buffered_from || from + len > self.buffer.len() {
             let left = self.end - self.position;
-            let window = if self.check { WINDOW } else { PEEK };
+            let buffered_to = self.buffered_from + self.buffer.len() as u64;
+            let window = match self.check {
+                true => WINDOW,
+                // Batches are larger than what was read: more would be read in vain.
+                false if self.position > buffered_to => HEADER_LEN,
+                false => PEEK,
+            };
             let wanted = window.max(len).min(left as usize);
             self.buffer.resize(wanted, 0);
             self.file.read_exact_at(&mut self.buffer, self.position)?;

@@ -37,7 +37,7 @@ pub use crash::Survival;
 pub use faults::Stall;
 pub use script::{Operation, is_power_off};
 
-use super::{Disk, DiskFile, Entry, Lock, Metadata, Open, Space};
+use super::{Disk, DiskFile, Entry, FileSystem, Lock, Metadata, Open, Space};
 use crate::Random;
 use content::{Content, PAGE};
 use crash::Crash;
@@ -53,6 +53,32 @@ const CAPACITY_DEFAULT: u64 = 1 << 40;
 pub struct SimulatedDisk {
     machine: Arc<Machine>,
     process: u64,
+}
+
+#[derive(Debug)]
+struct SimulatedFileSystem {
+    disk: SimulatedDisk,
+    path: PathBuf,
+}
+
+impl FileSystem for SimulatedFileSystem {
+    fn sync(&self) -> io::Result<()> {
+        let path = &self.path;
+        self.disk.run(Operation::Sync, path, |state, fate| {
+            find(&state.root, path)?;
+            match fate {
+                Fate::Works => walk(&state.root, &mut |folder| folder.sync(), &mut Content::sync),
+                Fate::Fails | Fate::Tears => {
+                    walk(
+                        &state.root,
+                        &mut |folder| folder.fail_sync(),
+                        &mut Content::fail_sync,
+                    );
+                }
+            }
+            fate.check()
+        })
+    }
 }
 
 /// The machine: its state, and who waits for it to change.
@@ -392,21 +418,10 @@ impl Disk for SimulatedDisk {
         })
     }
 
-    fn sync_file_system(&self, path: &Path) -> io::Result<()> {
-        self.run(Operation::Sync, path, |state, fate| {
-            find(&state.root, path)?;
-            match fate {
-                Fate::Works => walk(&state.root, &mut |folder| folder.sync(), &mut Content::sync),
-                Fate::Fails | Fate::Tears => {
-                    walk(
-                        &state.root,
-                        &mut |folder| folder.fail_sync(),
-                        &mut Content::fail_sync,
-                    );
-                }
-            }
-            fate.check()
-        })
+    fn file_system(&self, path: &Path) -> io::Result<Box<dyn FileSystem>> {
+        let machine = Arc::clone(&self.machine);
+        let disk = Self { machine, process: self.process };
+        Ok(Box::new(SimulatedFileSystem { disk, path: path.to_owned() }))
     }
 
     fn space(&self, path: &Path) -> io::Result<Space> {
