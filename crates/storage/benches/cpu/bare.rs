@@ -41,7 +41,7 @@ pub(crate) fn journal_and_segment(folder: &Path, rounds: Vec<Vec<BytesMut>>) -> 
             for batch in &round {
                 std::hint::black_box(milena_protocol::records::crc32c(batch));
             }
-            let len = round.iter().map(BytesMut::len).sum();
+            let len: usize = round.iter().map(BytesMut::len).sum();
             if position + len > ring_len {
                 position = 0;
             }

@@ -1,4 +1,5 @@
 //! The log from outside: what a broker may rely on.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "tests")]
 
 mod compaction;
 mod kafka_data;
