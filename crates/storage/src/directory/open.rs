@@ -236,7 +236,7 @@ impl<'a> Survey<'a> {
                 start: self.starts.get(name).copied().unwrap_or(Offset::ZERO),
             };
             Log::open(self.shared, Folder::new(path, true), opening)
-                .map(|log| (name.clone(), Arc::new(log)))
+                .map(|log| (name.clone(), log))
         };
         let threads = options.threads.max(1);
         let share = self.folders.len().div_ceil(threads).max(1);

@@ -111,7 +111,15 @@ impl Shared {
     /// Writes rounds until the queue is empty; fails where the disk is full or the directory
     /// offline.
     pub(crate) fn drain(&self) -> Result<(), StorageError> {
-        while self.step() == Step::Worked {}
+        loop {
+            match self.step() {
+                Step::Worked => {}
+                Step::Idle => break,
+                Step::Blocked if self.is_disk_full() => break,
+                // The ring is full: only a checkpoint makes room in it.
+                Step::Blocked => self.checkpoint()?,
+            }
+        }
         match self.offline_error() {
             Some(offline) => Err(offline),
             None if self.queue.unwritten_bytes() > 0 && self.is_disk_full() => {
@@ -137,8 +145,8 @@ impl Shared {
     /// Writes `log-start-offset-checkpoint`: the logs that start within their first segment.
     pub(crate) fn store_starts(&self) -> Result<(), StorageError> {
         self.store_offsets(names::LOG_START_OFFSETS, |log| {
-            let start = log.start_offset();
-            (start > log.first_segment()).then_some(start)
+            let start = log.durable_start();
+            (start > log.first_written_segment()).then_some(start)
         })
     }
 

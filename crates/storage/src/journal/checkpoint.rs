@@ -11,10 +11,13 @@ use std::{
 };
 
 use milena_env::disk::Open;
-use milena_protocol::Offset;
-
 use super::segments::unless_missing;
-use crate::{directory::Shared, error::StorageError, log::Log, segment::Segment};
+use crate::{
+    directory::Shared,
+    error::StorageError,
+    log::{Log, Reached},
+    segment::Segment,
+};
 
 /// What has changed since the last checkpoint.
 #[derive(Debug, Default)]
@@ -26,8 +29,8 @@ struct Changed {
     /// Files and folders that are in nobody's way any more.
     doomed: Vec<PathBuf>,
     doomed_folders: Vec<PathBuf>,
-    /// Some log starts elsewhere than `log-start-offset-checkpoint` says.
-    starts: bool,
+    /// A log starts elsewhere, or is shorter, than Kafka's checkpoint files say.
+    offsets: bool,
     /// Logs that need a folder, or whose epochs are to be saved.
     logs: Vec<Arc<Log>>,
 }
@@ -66,8 +69,8 @@ impl Dirty {
         self.lock().doomed_folders.push(path);
     }
 
-    pub(crate) fn add_start(&self) {
-        self.lock().starts = true;
+    pub(crate) fn add_offsets(&self) {
+        self.lock().offsets = true;
     }
 
     pub(crate) fn add_folder(&self, path: &Path) {
@@ -100,9 +103,9 @@ impl Dirty {
 
     /// All of it, and how far each log will be durable once it is synced. One lock for both: what
     /// the writer adds later, it also counts later.
-    fn take(&self) -> (Changed, Vec<(Arc<Log>, Offset)>) {
+    fn take(&self) -> (Changed, Vec<(Arc<Log>, Reached)>) {
         let mut changed = self.lock();
-        let ends = changed.segments.iter().map(|(log, _)| (Arc::clone(log), log.written_end()));
+        let ends = changed.segments.iter().map(|(log, _)| (Arc::clone(log), log.reached()));
         let ends = ends.collect();
         (std::mem::take(&mut *changed), ends)
     }
@@ -144,18 +147,19 @@ pub(crate) fn checkpoint(shared: &Shared) -> Result<(), StorageError> {
         changed.files.iter().try_for_each(|path| sync_file(shared, path))?;
         changed.folders.iter().try_for_each(|path| sync_folder(shared, path))?;
     }
-    // The journal will not say it again once its tail has moved.
-    if changed.starts {
-        shared.store_starts()?;
-    }
     for path in &changed.doomed {
         unless_missing(shared.disk.remove_file(path), "remove", path)?;
     }
     for path in &changed.doomed_folders {
         unless_missing(shared.disk.remove_dir_all(path), "remove", path)?;
     }
-    for (log, offset) in recovered {
-        log.advance_recovery_point(offset);
+    for (log, reached) in recovered {
+        log.advance_recovery_point(reached);
+    }
+    // The journal will not say it again once its tail has moved.
+    if changed.offsets {
+        shared.store_starts()?;
+        shared.store_recovery_points()?;
     }
     shared.set_tail(through + 1);
     Ok(())

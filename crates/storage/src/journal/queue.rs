@@ -33,10 +33,17 @@ pub(crate) enum What {
     Append(Append),
     /// A segment is finished: its indexes are complete, and this is the producers' state behind it.
     Roll { finished: Arc<Segment>, snapshot: (Offset, Vec<u8>) },
-    /// The log was cut. `removed` are the segments that went as a whole.
-    Truncate { to: Offset, segment: Arc<Segment>, position: u32, removed: Vec<Arc<Segment>> },
+    /// The log was cut. `removed` are the segments that went as a whole; `cut` counts
+    /// the cuts of this log.
+    Truncate {
+        to: Offset,
+        segment: Arc<Segment>,
+        position: u32,
+        removed: Vec<Arc<Segment>>,
+        cut: u64,
+    },
     /// The log was emptied and begins anew.
-    Reset { start: Offset, removed: Vec<Arc<Segment>> },
+    Reset { start: Offset, removed: Vec<Arc<Segment>>, cut: u64 },
     /// Records below were deleted. `removed` are the segments that went as a whole.
     LogStart { offset: Offset, removed: Vec<Arc<Segment>> },
     Close(CloseReason),

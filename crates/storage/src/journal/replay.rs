@@ -49,7 +49,15 @@ struct Target {
     hole: Option<(Place, StorageError)>,
     was_cut: bool,
     was_reset: bool,
+    /// The lowest offset that the log was cut at.
+    lowest_cut: Option<Offset>,
     start: Option<Offset>,
+}
+
+impl Target {
+    fn cut_at(&mut self, to: Offset) {
+        self.lowest_cut = Some(self.lowest_cut.map_or(to, |lowest| lowest.min(to)));
+    }
 }
 
 /// Replays what a crash left behind and gives back the ring to go on with; `None` where there is
@@ -76,7 +84,7 @@ pub(crate) fn replay(
         replay.apply(&found)?;
         replay.cut_ends()?;
         replay.sync()?;
-        replay.store_starts()?;
+        replay.store_offsets()?;
         let open = replay.targets.iter().filter(|(_, target)| target.closed.is_none());
         touched = open.map(|((name, _), _)| name.clone()).collect();
     }
@@ -94,6 +102,10 @@ fn go_on(disk: &Arc<dyn Disk>, directory: &Path, found: Found) -> Result<Ring, S
     let (index, position) = found.next;
     let mut others = found.files;
     let active = others.swap_remove(index);
+    if others.is_empty() {
+        // A crash came while the second one was made; one alone can never be set free.
+        files.make(active.len)?;
+    }
     let last = found.last_sequence;
     let mut ring = Ring::continuing(files, active, position, last, others);
     if !ring.has_reserve() {
@@ -182,11 +194,15 @@ impl Replay<'_> {
         let deleted = |t: &Target| t.closed == Some(CloseReason::Deleted);
         for ((name, topic_id), _) in targets.iter().filter(|(_, target)| deleted(target)) {
             let folder = self.folder(name);
-            if self.topic_id(&folder)? == Some(*topic_id) {
+            // A folder that names no topic was made since, or never got its name to the disk:
+            // either way the journal has all that belongs there.
+            let is_its = self.topic_id(&folder)?.is_none_or(|id| id == *topic_id);
+            if is_its && self.disk.metadata(&folder).is_ok() {
                 let id = u128::from_be_bytes(topic_id.to_be_bytes());
                 let (topic, partition) = (&name.topic, name.partition);
                 let marked = names::marked_partition_folder(topic, partition, Mark::Delete, id);
                 let marked = self.directory.join(marked);
+                unless_missing(self.disk.remove_dir_all(&marked), "remove", &marked)?;
                 let renamed = self.disk.rename(&folder, &marked);
                 renamed.map_err(StorageError::io("rename", &folder))?;
             }
@@ -239,8 +255,9 @@ impl Replay<'_> {
                 let position = place.position + batch.len() as u32;
                 target.end = Some(Place { segment: place.segment, position });
             }
-            Entry::Truncate { place, .. } => {
+            Entry::Truncate { to, place } => {
                 self.cut(folder, *place)?;
+                target.cut_at(*to);
                 target.hole.take_if(|(begins, _)| {
                     (place.segment, place.position) <= (begins.segment, begins.position)
                 });
@@ -249,6 +266,10 @@ impl Replay<'_> {
             }
             Entry::Reset { start } => {
                 self.remove_segments(folder, |_| true)?;
+                // Of the log as it was; the batches that follow say what the epochs are now.
+                let epochs = folder.join(names::LEADER_EPOCHS);
+                unless_missing(self.disk.remove_file(&epochs), "remove", &epochs)?;
+                target.cut_at(*start);
                 target.start = Some(*start);
                 target.was_reset = true;
                 target.end = Some(Place { segment: *start, position: 0 });
@@ -355,20 +376,39 @@ impl Replay<'_> {
         Ok(())
     }
 
-    /// Log starts outlive the entries that moved them.
-    fn store_starts(&self) -> Result<(), StorageError> {
-        let path = self.directory.join(names::LOG_START_OFFSETS);
+    /// Keeps where logs start, and how far they may be trusted, in Kafka's two files: the journal
+    /// will not say it again.
+    fn store_offsets(&self) -> Result<(), StorageError> {
+        self.change_offsets(names::LOG_START_OFFSETS, |target, stored| {
+            let stored = stored.filter(|_| !target.was_reset);
+            target.start.max(stored)
+        })?;
+        self.change_offsets(names::RECOVERY_POINTS, |target, stored| {
+            Some(stored?.min(target.lowest_cut.unwrap_or(Offset(i64::MAX))))
+        })
+    }
+
+    fn change_offsets(
+        &self,
+        file: &str,
+        change: impl Fn(&Target, Option<Offset>) -> Option<Offset>,
+    ) -> Result<(), StorageError> {
+        let path = self.directory.join(file);
         let stored = checkpoints::load_offsets(self.disk, &path)?;
         let named = stored.iter().map(|line| ((&*line.topic, line.partition), line.offset));
-        let mut starts: BTreeMap<(&str, i32), Offset> = named.collect();
+        let mut offsets: BTreeMap<(&str, i32), Offset> = named.collect();
+        // What was said of a topic that is deleted says nothing of the next one of its name.
+        let deleted = |t: &Target| t.closed == Some(CloseReason::Deleted);
+        for ((name, _), _) in self.targets.iter().filter(|(_, target)| deleted(target)) {
+            offsets.remove(&(&*name.topic, name.partition));
+        }
         for ((name, _), target) in self.targets.iter().filter(|(_, t)| t.closed.is_none()) {
             let key = (&*name.topic, name.partition);
-            if let Some(start) = target.start {
-                let stored = starts.get(&key).copied().filter(|_| !target.was_reset);
-                starts.insert(key, stored.map_or(start, |stored| stored.max(start)));
+            if let Some(offset) = change(target, offsets.remove(&key)) {
+                offsets.insert(key, offset);
             }
         }
-        let lines = starts.into_iter().map(|((topic, partition), start)| (topic, partition, start));
+        let lines = offsets.into_iter().map(|((topic, partition), o)| (topic, partition, o));
         checkpoints::store_offsets(self.disk, &path, lines)
     }
 

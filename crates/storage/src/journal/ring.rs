@@ -182,12 +182,24 @@ impl Ring {
         self.free.extend(self.files.take());
         let fits = |f: &RingFile| BLOCK + padded + BLOCK <= f.len;
         let Some(index) = self.free.iter().position(fits) else { return false };
-        let mut next = self.free.swap_remove(index);
+        self.move_to(index);
+        true
+    }
+
+    /// Moves to any free file, if nothing else would ever be set free or written to.
+    pub(crate) fn leave_active(&mut self) {
+        let is_stuck = self.used.is_empty() && self.position > BLOCK || !self.has_reserve();
+        if is_stuck && !self.free.is_empty() {
+            self.move_to(0);
+        }
+    }
+
+    fn move_to(&mut self, free: usize) {
+        let mut next = self.free.swap_remove(free);
         next.generation += 1;
         self.used.push_back(std::mem::replace(&mut self.active, next));
         self.position = BLOCK;
         self.file_use += 1;
-        true
     }
 
     /// The largest round that any file of the ring could ever take.

@@ -140,17 +140,27 @@ fn open_for_write(
 
 fn carry_out(shared: &Shared, task: &Task) -> Result<(), StorageError> {
     match &task.what {
-        What::Append(_) | What::Close(_) => Ok(()),
-        What::LogStart { removed, .. } => {
-            shared.dirty.add_start();
+        What::Append(_) => Ok(()),
+        What::Close(_) => {
+            shared.dirty.add_offsets();
+            Ok(())
+        }
+        What::LogStart { offset, removed } => {
+            task.log.start_is_durable(*offset);
+            shared.dirty.add_log(&task.log);
+            shared.dirty.add_offsets();
             remove(shared, removed)
         }
         What::Open => {
+            task.log.creation_is_durable();
             shared.dirty.add_log(&task.log);
             Ok(())
         }
         What::Roll { finished, snapshot } => roll(shared, &task.log, finished, snapshot),
-        What::Truncate { to, segment, position, removed } => {
+        What::Truncate { to, segment, position, removed, cut } => {
+            task.log.cut_is_durable(*cut);
+            shared.dirty.add_log(&task.log);
+            shared.dirty.add_offsets();
             remove(shared, removed)?;
             if log_exists(&task.log) {
                 let open = shared.files.get_or_create(segment)?;
@@ -165,8 +175,11 @@ fn carry_out(shared: &Shared, task: &Task) -> Result<(), StorageError> {
             }
             Ok(())
         }
-        What::Reset { removed, .. } => {
-            shared.dirty.add_start();
+        What::Reset { start, removed, cut } => {
+            task.log.cut_is_durable(*cut);
+            task.log.reset_is_durable(*start);
+            shared.dirty.add_log(&task.log);
+            shared.dirty.add_offsets();
             remove(shared, removed)?;
             if log_exists(&task.log) {
                 task.log.remove_snapshots(shared, |_| true)?;

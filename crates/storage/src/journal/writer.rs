@@ -127,8 +127,13 @@ impl Writer {
         let tail = shared.tail();
         if self.ring.would_free(tail) {
             self.ring.write(tail, 0, &[])?;
-            return Ok(self.ring.make_room(len));
+            if self.ring.make_room(len) {
+                return Ok(true);
+            }
         }
+        // Only the file in use is large enough, or its last block is used up: it is left, so that
+        // the next checkpoint sets it free.
+        self.ring.leave_active();
         Ok(false)
     }
 

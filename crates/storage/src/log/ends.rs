@@ -7,7 +7,7 @@ use std::{
     future::poll_fn,
     sync::{
         Mutex, PoisonError,
-        atomic::{AtomicBool, AtomicI64, Ordering},
+        atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering},
     },
     task::{Poll, Waker},
 };
@@ -36,7 +36,13 @@ pub(crate) struct Ends {
     durable: AtomicI64,
     written: AtomicI64,
     recovery_point: AtomicI64,
-    /// Bumped when the log is cut: whoever waits must look again.
+    /// The start that the journal knows of.
+    durable_start: AtomicI64,
+    /// How often the log was cut.
+    cuts: AtomicU64,
+    /// How many of the cuts the journal knows of.
+    durable_cuts: AtomicU64,
+    /// Nothing more will come.
     is_closed: AtomicBool,
     somebody_waits: AtomicBool,
     waiters: Mutex<Vec<Waiter>>,
@@ -50,6 +56,9 @@ impl Ends {
             durable: AtomicI64::new(end.0),
             written: AtomicI64::new(end.0),
             recovery_point: AtomicI64::new(recovery_point.0),
+            durable_start: AtomicI64::new(start.0),
+            cuts: AtomicU64::new(0),
+            durable_cuts: AtomicU64::new(0),
             is_closed: AtomicBool::new(false),
             somebody_waits: AtomicBool::new(false),
             waiters: Mutex::default(),
@@ -84,6 +93,31 @@ impl Ends {
         self.recovery_point.fetch_max(to.0, Ordering::AcqRel);
     }
 
+    pub(super) fn durable_start(&self) -> Offset {
+        Offset(self.durable_start.load(Ordering::Acquire))
+    }
+
+    pub(super) fn raise_durable_start(&self, to: Offset) {
+        self.durable_start.fetch_max(to.0, Ordering::AcqRel);
+    }
+
+    pub(super) fn reset_durable_start(&self, to: Offset) {
+        self.durable_start.store(to.0, Ordering::Release);
+    }
+
+    pub(super) fn cut_is_durable(&self, cut: u64) {
+        self.durable_cuts.store(cut, Ordering::Release);
+    }
+
+    /// Whether everything that took records away is known to the journal.
+    pub(super) fn is_settled(&self) -> bool {
+        self.durable_cuts.load(Ordering::Acquire) == self.cuts() && self.durable_start() >= self.start()
+    }
+
+    pub(super) fn cuts(&self) -> u64 {
+        self.cuts.load(Ordering::Acquire)
+    }
+
     pub(super) fn raise_appended(&self, to: Offset) {
         self.appended.store(to.0, Ordering::Release);
         self.wake(|waiter| waiter.end == End::Appended && waiter.offset <= to);
@@ -101,6 +135,7 @@ impl Ends {
 
     /// After a truncation everything ends at `to`, and those who waited for more look again.
     pub(super) fn cut(&self, to: Offset) {
+        self.cuts.fetch_add(1, Ordering::AcqRel);
         for end in [&self.appended, &self.durable, &self.written, &self.recovery_point] {
             end.fetch_min(to.0, Ordering::AcqRel);
         }
@@ -109,6 +144,7 @@ impl Ends {
 
     /// The log is empty and starts at `start`.
     pub(super) fn reset(&self, start: Offset) {
+        self.cuts.fetch_add(1, Ordering::AcqRel);
         let all = [&self.start, &self.appended, &self.durable, &self.written, &self.recovery_point];
         for end in all {
             end.store(start.0, Ordering::Release);

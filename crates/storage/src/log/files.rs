@@ -2,6 +2,7 @@
 //! on the way of an append.
 
 use std::{
+    sync::atomic::Ordering,
     io::{self, IoSlice},
     path::PathBuf,
     sync::Arc,
@@ -15,6 +16,7 @@ use crate::{
     checkpoints,
     directory::Shared,
     error::StorageError,
+    journal::segments::unless_missing,
     names::{self, FileKind, SegmentFile},
     partition_metadata,
 };
@@ -41,16 +43,20 @@ impl Log {
     pub(crate) fn save_files(self: &Arc<Self>, shared: &Shared) -> Result<(), StorageError> {
         let (epochs, active) = {
             let mut state = self.lock();
-            if state.left {
+            // What the journal does not know yet has no folder either: it might be all that a
+            // crash leaves of it.
+            if state.left || !self.is_created.load(Ordering::Acquire) {
                 return Ok(());
             }
-            let changed = std::mem::take(&mut state.epochs_changed);
+            // While a cut is on its way the file keeps what a crash may bring back.
+            let is_settled = self.ends.is_settled();
+            let changed = is_settled && std::mem::take(&mut state.epochs_changed);
             (changed.then(|| state.epochs.clone()), Arc::clone(&state.active.segment))
         };
         self.make_folder(shared)?;
-        // Not before all that lies before it is written: to a crash, an empty last segment says
-        // where the log ends.
-        if active.base_offset() <= self.written_end() {
+        // Never a segment that the journal does not know yet: after a crash its name would speak
+        // of offsets that were never reached.
+        if active.written() == 0 && active.base_offset() == self.durable_start() {
             let path = active.path(FileKind::Log);
             let made = shared.disk.open(&path, Open::Create);
             made.map_err(StorageError::io("create", &path))?;
@@ -75,13 +81,15 @@ impl Log {
                 let open = shared.files.get(segment)?;
                 open.indexes().close(segment.max_timestamp());
                 drop(open);
-                let has_transactions = shared.files.save_indexes(segment)?;
+                shared.files.close(segment)?;
+            }
+            if segment.save_transactions(&*shared.disk)? {
+                shared.dirty.add_file(segment.path(FileKind::TransactionIndex));
+            }
+            // Also those whose files were closed long ago to make room for others.
+            if segment.has_fresh_indexes() {
                 shared.dirty.add_file(segment.path(FileKind::OffsetIndex));
                 shared.dirty.add_file(segment.path(FileKind::TimeIndex));
-                if has_transactions {
-                    shared.dirty.add_file(segment.path(FileKind::TransactionIndex));
-                }
-                shared.files.close(segment)?;
             }
         }
         let (end, snapshot) = {
@@ -110,7 +118,8 @@ impl Log {
             let Some(file) = SegmentFile::parse(&entry.name) else { continue };
             if file.kind == FileKind::ProducerSnapshot && is_refused(file.base_offset) {
                 let path = folder.join(&entry.name);
-                shared.disk.remove_file(&path).map_err(StorageError::io("remove", &path))?;
+                unless_missing(shared.disk.remove_file(&path), "remove", &path)?;
+                shared.dirty.add_folder(&folder);
             }
         }
         Ok(())

@@ -56,6 +56,14 @@ impl std::fmt::Display for TopicPartition {
     }
 }
 
+/// How far a log reached at some moment.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Reached {
+    /// Tells a log that was cut since from one that was not.
+    cuts: u64,
+    end: Offset,
+}
+
 /// A list of segments that never changes; a roll or a cut makes another.
 type Segments = Vec<Arc<Segment>>;
 
@@ -77,6 +85,8 @@ pub struct Log {
     pauses: AtomicBool,
     /// In which use of a journal file the alias was last explained.
     opened_in: AtomicU64,
+    /// A power failure cannot undo its creation any more.
+    is_created: AtomicBool,
 }
 
 impl std::fmt::Debug for Log {
@@ -252,12 +262,48 @@ impl Log {
         self.ends.recovery_point()
     }
 
-    pub(crate) fn advance_recovery_point(&self, to: Offset) {
-        self.ends.raise_recovery_point(to.min(self.ends.written()));
+    /// How far the segments' files reach, for a checkpoint that is about to sync them.
+    pub(crate) fn reached(&self) -> Reached {
+        let cuts = self.ends.cuts();
+        Reached { cuts, end: self.ends.written() }
     }
 
-    pub(crate) fn first_segment(&self) -> Offset {
-        self.segments.load().first().map_or(Offset::ZERO, |s| s.base_offset())
+    /// What was reached is synced by now; it says nothing of a log that was cut meanwhile.
+    pub(crate) fn advance_recovery_point(&self, reached: Reached) {
+        let state = self.lock();
+        // Below the recovery point nobody reads batches to find epochs that were not saved.
+        if self.ends.cuts() == reached.cuts && !state.epochs_changed {
+            self.ends.raise_recovery_point(reached.end);
+        }
+    }
+
+    /// The journal has its creation.
+    pub(crate) fn creation_is_durable(&self) {
+        self.is_created.store(true, Ordering::Release);
+    }
+
+    /// The start that survives a power failure.
+    pub(crate) fn durable_start(&self) -> Offset {
+        self.ends.durable_start()
+    }
+
+    pub(crate) fn start_is_durable(&self, start: Offset) {
+        self.ends.raise_durable_start(start);
+    }
+
+    pub(crate) fn cut_is_durable(&self, cut: u64) {
+        self.ends.cut_is_durable(cut);
+    }
+
+    pub(crate) fn reset_is_durable(&self, start: Offset) {
+        self.ends.reset_durable_start(start);
+    }
+
+    /// Where the first segment begins that surely has a file.
+    pub(crate) fn first_written_segment(&self) -> Offset {
+        let segments = self.segments.load();
+        let first = segments.first().filter(|segment| segment.written() > 0);
+        first.map_or(Offset::ZERO, |segment| segment.base_offset())
     }
 
     /// From here on appends are refused.

@@ -68,6 +68,7 @@ impl Log {
             active,
             producers: ProducerStates::new(opening.start),
             epochs: EpochCache::default(),
+            epochs_changed: false,
             start: opening.start,
             end: opening.start,
         };
@@ -79,11 +80,15 @@ impl Log {
         shared: &Arc<Shared>,
         folder: Folder,
         opening: Opening,
-    ) -> Result<Self, StorageError> {
+    ) -> Result<Arc<Self>, StorageError> {
         let folder = Arc::new(folder);
         let rebuild = Rebuild { shared, log_config: &opening.config };
         let parts = rebuild.open(&folder, &opening)?;
-        Ok(Self::from_parts(shared, folder, opening, parts))
+        let log = Arc::new(Self::from_parts(shared, folder, opening, parts));
+        if log.lock().epochs_changed {
+            shared.dirty.add_log(&log);
+        }
+        Ok(log)
     }
 
     fn from_parts(
@@ -92,6 +97,7 @@ impl Log {
         opening: Opening,
         parts: Parts,
     ) -> Self {
+        let is_created = folder.exists().into();
         let recovery_point = match opening.left {
             Left::Clean => parts.end,
             _ => opening.recovery_point.min(parts.end),
@@ -103,7 +109,7 @@ impl Log {
             active: parts.active,
             tail_end: TailEnd::default(),
             incarnation: 0,
-            epochs_changed: false,
+            epochs_changed: parts.epochs_changed,
             closed: false,
             left: false,
         };
@@ -121,6 +127,7 @@ impl Log {
             compaction: Turn::default(),
             pauses: false.into(),
             opened_in: 0.into(),
+            is_created,
         }
     }
 }
@@ -131,6 +138,8 @@ struct Parts {
     active: Active,
     producers: ProducerStates,
     epochs: EpochCache,
+    /// They are not what their file says.
+    epochs_changed: bool,
     start: Offset,
     end: Offset,
 }
@@ -161,20 +170,29 @@ impl Rebuild<'_> {
         let (active, end) = self.active(last)?;
         last.set_max_timestamp(active.max);
         let first = segments.first().map_or(opening.start, |s| s.base_offset());
-        let start = opening.start.max(first).min(end);
-        let mut epochs = self.epochs(folder, &segments)?;
-        let mut producers = self.snapshot(folder, doubtful.unwrap_or(end), end)?;
-        if opening.left == Left::Clean && producers.is_none() && doubtful.is_none() {
-            // Nobody left a snapshot: there were no producers.
-            producers = Some(ProducerStates::new(end));
-        }
+        let start = opening.start.max(first);
+        // Where the last records were cut off, the start still does not move back.
+        let end = end.max(start);
+        let epochs_path = folder.path().join(names::LEADER_EPOCHS);
+        let stored = checkpoints::load_epochs(&*self.shared.disk, &epochs_path).ok().flatten();
+        let mut epochs = match &stored {
+            // An empty one may be all that a crash left of a file that was being replaced.
+            Some(stored) if doubtful.is_none() || !stored.entries().is_empty() => stored.clone(),
+            _ => self.epochs(&segments)?,
+        };
+        let producers = self.snapshot(folder, doubtful.unwrap_or(end), end)?;
         let mut producers = producers.unwrap_or_else(|| ProducerStates::new(start));
+        if doubtful.is_some() {
+            // The file may speak of batches that were cut since; what follows is said by batches.
+            epochs.truncate_from_end(producers.end_offset());
+        }
         self.replay(&segments, end, &mut producers, Some(&mut epochs), doubtful)?;
         epochs.truncate_from_end(end);
         epochs.truncate_from_start(start);
         producers.raise_log_start(start);
         self.remove_stray_snapshots(folder, &segments, end)?;
-        Ok(Parts { segments, active, producers, epochs, start, end })
+        let epochs_changed = epochs != stored.unwrap_or_default();
+        Ok(Parts { segments, active, producers, epochs, epochs_changed, start, end })
     }
 
     /// The segments of a folder, in order; whatever a crash left half done is finished or tidied
@@ -356,12 +374,8 @@ impl Rebuild<'_> {
         Ok((active, end))
     }
 
-    /// The epochs from their file, or from the batches where it is lost.
-    fn epochs(&self, folder: &Folder, segments: &Segments) -> Result<EpochCache, StorageError> {
-        let path = folder.path();
-        if let Ok(Some(epochs)) = checkpoints::load_epochs(&*self.shared.disk, &path.join(names::LEADER_EPOCHS)) {
-            return Ok(epochs);
-        }
+    /// The epochs from the batches, where their file is lost.
+    fn epochs(&self, segments: &Segments) -> Result<EpochCache, StorageError> {
         let mut epochs = EpochCache::default();
         for segment in segments {
             self.walk(segment, segment.base_offset(), |batch, _| {

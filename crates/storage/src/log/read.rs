@@ -209,18 +209,43 @@ impl Log {
 }
 
 /// The first batch of a segment that ends at or beyond `offset`: look-up in the index, then a walk
-/// over headers.
+/// over headers. An index that leads astray is made anew from the log, once.
 pub(super) fn find(
     open: &OpenSegment,
     segment: &Segment,
     offset: Offset,
     written: u64,
 ) -> Result<Option<Scanned>, StorageError> {
-    let from = open.indexes().offsets.entries().look_up(offset).position;
-    let mut scanner = Scanner::headers(&open.file, u64::from(from), written);
+    let from = u64::from(open.indexes().offsets.entries().look_up(offset).position);
+    match walk_to(open, segment, offset, (from, written)) {
+        Err(StorageError::Corrupt { .. }) if from > 0 => {
+            tracing::warn!(
+                file = %segment.path(FileKind::OffsetIndex).display(),
+                "the index does not lead to a batch and is made anew from the log"
+            );
+            open.rebuild_indexes(segment)?;
+            let from = u64::from(open.indexes().offsets.entries().look_up(offset).position);
+            walk_to(open, segment, offset, (from, written))
+        }
+        found => found,
+    }
+}
+
+fn walk_to(
+    open: &OpenSegment,
+    segment: &Segment,
+    offset: Offset,
+    (from, written): (u64, u64),
+) -> Result<Option<Scanned>, StorageError> {
+    let mut scanner = Scanner::headers(&open.file, from, written);
     let path = || segment.path(FileKind::Log);
     loop {
         match scanner.next().map_err(|source| StorageError::io("read", &path())(source))? {
+            // What is sought lies before the place that the index named.
+            Ok(batch) if batch.position == from && from > 0 && batch.base_offset() > offset => {
+                let reason = "the index leads past the offset";
+                return Err(StorageError::corrupt(&path(), from, reason));
+            }
             Ok(batch) if batch.last_offset >= offset => return Ok(Some(batch)),
             Ok(_) => {}
             Err(crate::segment::scan::End::Whole) => return Ok(None),

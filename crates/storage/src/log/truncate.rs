@@ -66,7 +66,7 @@ impl Log {
         self.ends.cut(to);
         self.shared.dirty.add_log(self);
         let position = position as u32;
-        self.enqueue(What::Truncate { to, segment, position, removed });
+        self.enqueue(What::Truncate { to, segment, position, removed, cut: self.ends.cuts() });
         Ok(true)
     }
 
@@ -97,7 +97,7 @@ impl Log {
         let removed = self.segments.swap(Arc::new(vec![segment]));
         self.ends.reset(start);
         self.shared.dirty.add_log(self);
-        self.enqueue(What::Reset { start, removed: removed.to_vec() });
+        self.enqueue(What::Reset { start, removed: removed.to_vec(), cut: self.ends.cuts() });
     }
 
     /// The index of the segment that the log ends in when it ends at `to`, and the position there.

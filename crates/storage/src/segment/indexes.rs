@@ -97,6 +97,7 @@ impl Indexes {
 
     /// Writes what the files do not have.
     pub(crate) fn save(&mut self, disk: &dyn Disk, segment: &Segment) -> Result<(), StorageError> {
+        segment.indexes_are_fresh();
         let path = segment.path(FileKind::OffsetIndex);
         save(disk, &path, self.offsets.unwritten(), self.offsets.len_bytes())?;
         self.offsets.mark_written();

@@ -118,6 +118,8 @@ pub(crate) struct Segment {
     fresh: AtomicU64,
     /// No more batches will come: the next checkpoint syncs the indexes too.
     finished: AtomicBool,
+    /// Its index files were written since they were last made durable.
+    indexes_fresh: AtomicBool,
     /// Removed from the log: its files are gone, or go any moment.
     gone: AtomicBool,
     transactions: Mutex<Transactions>,
@@ -138,6 +140,13 @@ pub(crate) struct OpenSegment {
 }
 
 impl OpenSegment {
+    /// Makes the offset and time index anew from the log.
+    pub(crate) fn rebuild_indexes(&self, segment: &Segment) -> Result<(), StorageError> {
+        let mut indexes = self.indexes();
+        *indexes = Indexes::rebuild(segment, &self.file)?;
+        Ok(())
+    }
+
     pub(crate) fn new(file: Arc<dyn DiskFile>, indexes: Indexes) -> Self {
         Self { file, indexes: Mutex::new(indexes) }
     }
@@ -168,6 +177,7 @@ impl Segment {
             dirty: AtomicBool::new(false),
             fresh: AtomicU64::new(0),
             finished: AtomicBool::new(false),
+            indexes_fresh: AtomicBool::new(false),
             gone: AtomicBool::new(false),
             transactions: Mutex::new(transactions),
         }
@@ -238,6 +248,15 @@ impl Segment {
 
     /// From here on its files are neither opened nor written, since another segment may get their
     /// names; whoever has them open goes on reading. Waits for who is about it right now.
+    pub(crate) fn indexes_are_fresh(&self) {
+        self.indexes_fresh.store(true, Ordering::Release);
+    }
+
+    /// Whether somebody has yet to sync its index files.
+    pub(crate) fn has_fresh_indexes(&self) -> bool {
+        self.indexes_fresh.load(Ordering::Acquire)
+    }
+
     pub(crate) fn retire(&self) {
         let _slot = self.open_slot();
         self.gone.store(true, Ordering::Release);
