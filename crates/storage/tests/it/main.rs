@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "tests")]
 
 mod compaction;
+mod faults;
 mod kafka_data;
 mod rig;
 mod story;

@@ -7,7 +7,7 @@ use bytes::{Bytes, BytesMut};
 use milena_env::{Clock, Disk, ManualClock, disk::SimulatedDisk};
 use milena_protocol::{
     LeaderEpoch, Offset, Uuid,
-    records::{self, Batch, BatchBuilder, Budget, Rules, Scratch, TimestampRule},
+    records::{self, Batch, BatchBuilder, Budget, Rules, Scratch, TimestampRule, Validated},
 };
 use milena_storage::{
     AppendError, Appended, DirectoryConfig, DirectoryIdentity, Limit, Log, LogConfig, LogDirectory,
@@ -101,6 +101,12 @@ pub(crate) fn build(mut builder: BatchBuilder, values: &[&str]) -> BytesMut {
 }
 
 pub(crate) fn append(log: &Arc<Log>, batch: BytesMut, epoch: i32) -> Result<Appended, AppendError> {
+    let validated = validated(&batch);
+    log.append_as_leader(batch, &validated, LeaderEpoch(epoch), Origin::Client)
+}
+
+/// What validation says of a sound batch.
+pub(crate) fn validated(batch: &[u8]) -> Validated {
     let rules = Rules {
         produce_version: 11,
         batch_bytes_max: 1 << 20,
@@ -110,8 +116,7 @@ pub(crate) fn append(log: &Arc<Log>, batch: BytesMut, epoch: i32) -> Result<Appe
         origin: records::Origin::Coordinator,
         budget: Budget::default(),
     };
-    let validated = records::validate(&batch, &rules, &mut Scratch::new()).unwrap();
-    log.append_as_leader(batch, &validated, LeaderEpoch(epoch), Origin::Client)
+    records::validate(batch, &rules, &mut Scratch::new()).unwrap()
 }
 
 /// All batches from `from` to the appended end, as (offset, value) of every record.
