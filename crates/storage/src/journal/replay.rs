@@ -80,6 +80,11 @@ pub(crate) fn replay(
         if disk.metadata(&directory.join(names::CLEAN_SHUTDOWN)).is_ok() {
             return Err(foreign(directory));
         }
+        // After a kill the last round may be in memory alone. It must not reach a segment and then
+        // be lost here: that would look as if somebody else had written to the log.
+        for ring in &found.files {
+            ring.file.sync_data().map_err(StorageError::io("sync", &ring.path))?;
+        }
         replay.survey(&found)?;
         replay.apply(&found)?;
         replay.cut_ends()?;
@@ -207,10 +212,13 @@ impl Replay<'_> {
                 renamed.map_err(StorageError::io("rename", &folder))?;
             }
         }
+        let mut metadata = Vec::new();
         for ((name, topic_id), _) in targets.iter().filter(|(_, t)| t.closed.is_none()) {
             let folder = self.folder(name);
             match self.topic_id(&folder)? {
-                Some(id) if id == *topic_id => {}
+                // A process that was killed may not have synced it, and who reads it now would
+                // not know.
+                Some(id) if id == *topic_id => metadata.push(folder.join(names::PARTITION_METADATA)),
                 Some(id) => {
                     let reason = format!(
                         "holds {name} of topic id {id}, but the journal speaks of topic id \
@@ -225,6 +233,9 @@ impl Replay<'_> {
                     partition_metadata::store_topic_id(self.disk, &metadata, *topic_id)?;
                 }
             }
+        }
+        for path in metadata {
+            self.open(&path)?;
         }
         Ok(())
     }

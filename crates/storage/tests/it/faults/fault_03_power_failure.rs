@@ -37,7 +37,12 @@ fn live_and_crash(machine: &mut Machine, world: World) -> World {
     });
     history.tell();
     drop(directory);
-    machine.crash();
+    // Now and then only the process dies, and the power fails later.
+    if machine.random.chance(1, 5) {
+        machine.kill();
+    } else {
+        machine.crash();
+    }
     let directory = machine.recover();
     check::survivor(seed, &directory, &history)
 }

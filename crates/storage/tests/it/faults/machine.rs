@@ -92,6 +92,11 @@ impl Machine {
         self.disk = self.disk.crash();
     }
 
+    /// The process is killed.
+    pub(crate) fn kill(&mut self) {
+        self.disk = self.disk.kill();
+    }
+
     /// Opens the directory after a crash; now and then the power fails again meanwhile.
     pub(crate) fn recover(&mut self) -> Arc<LogDirectory> {
         for _ in 0..self.random.below(4) {
