@@ -67,7 +67,9 @@ impl EpochCache {
     /// batch: where the two differ the batch is right, and later entries are of a log that was cut.
     pub fn confirm(&mut self, epoch: LeaderEpoch, offset: Offset) {
         if self.epoch_for_offset(offset) != Some(epoch) {
-            self.truncate_from_end(offset);
+            let is_kept = |entry: &EpochEntry| entry.epoch <= epoch && entry.start_offset <= offset;
+            let kept = self.entries.partition_point(is_kept);
+            self.entries.truncate(kept);
             self.assign(epoch, offset);
         }
     }
