@@ -61,7 +61,8 @@ pub(crate) fn log_config(journalled: bool) -> Arc<LogConfig> {
 }
 
 pub(crate) fn open(path: &Path, config: &Arc<LogConfig>) -> Arc<LogDirectory> {
-    open_with(path, config, DirectoryConfig::default())
+    let open_segments_max = 16_384;
+    open_with(path, config, DirectoryConfig { open_segments_max, ..DirectoryConfig::default() })
 }
 
 pub(crate) fn open_with(

@@ -10,6 +10,7 @@ use milena_protocol::Offset;
 use super::{Log, Segments};
 use crate::{
     error::StorageError,
+    index::OffsetPosition,
     names::FileKind,
     segment::{
         OpenSegment, Segment,
@@ -216,7 +217,19 @@ pub(super) fn find(
     offset: Offset,
     written: u64,
 ) -> Result<Option<Scanned>, StorageError> {
-    let from = u64::from(open.indexes().offsets.entries().look_up(offset).position);
+    let (from, next) = {
+        let indexes = open.indexes();
+        let entries = indexes.offsets.entries();
+        let from = entries.look_up(offset).position;
+        (u64::from(from), entries.first_from_position(from.saturating_add(1)))
+    };
+    if let Some(next) = next
+        && let Some(batch) = glance(open, next, written)
+        && batch.base_offset() <= offset
+        && batch.last_offset >= offset
+    {
+        return Ok(Some(batch));
+    }
     match walk_to(open, segment, offset, (from, written)) {
         Err(StorageError::Corrupt { .. }) if from > 0 => {
             tracing::warn!(
@@ -229,6 +242,14 @@ pub(super) fn find(
         }
         found => found,
     }
+}
+
+/// The batch that an index entry names. Where batches are larger than the index interval each has
+/// an entry, and the one behind the nearest is the one that is sought: a single short read.
+fn glance(open: &OpenSegment, entry: OffsetPosition, written: u64) -> Option<Scanned> {
+    let mut scanner = Scanner::glance(&open.file, u64::from(entry.position), written);
+    let batch = scanner.next().ok()?.ok()?;
+    (batch.last_offset == entry.offset).then_some(batch)
 }
 
 fn walk_to(

@@ -52,6 +52,8 @@ pub(crate) struct Scanner<'a> {
     position: u64,
     end: u64,
     check: bool,
+    /// Bytes that the first read takes.
+    first_read: usize,
     buffer: Vec<u8>,
     /// The position in the file of the buffer's first byte.
     buffered_from: u64,
@@ -60,12 +62,18 @@ pub(crate) struct Scanner<'a> {
 impl<'a> Scanner<'a> {
     /// Reads headers and believes them.
     pub(crate) fn headers(file: &'a Arc<dyn DiskFile>, position: u64, end: u64) -> Self {
-        Self { file, position, end, check: false, buffer: Vec::new(), buffered_from: 0 }
+        let (first_read, buffer) = (PEEK, Vec::new());
+        Self { file, position, end, check: false, first_read, buffer, buffered_from: 0 }
     }
 
     /// Reads everything and checks it.
     pub(crate) fn checked(file: &'a Arc<dyn DiskFile>, position: u64, end: u64) -> Self {
         Self { check: true, ..Self::headers(file, position, end) }
+    }
+
+    /// Reads one header and no more.
+    pub(crate) fn glance(file: &'a Arc<dyn DiskFile>, position: u64, end: u64) -> Self {
+        Self { first_read: HEADER_LEN, ..Self::headers(file, position, end) }
     }
 
     pub(crate) const fn position(&self) -> u64 {
@@ -123,6 +131,7 @@ impl<'a> Scanner<'a> {
             let window = match self.check {
                 true => WINDOW,
                 // Batches are larger than what was read: more would be read in vain.
+                false if self.buffer.is_empty() => self.first_read,
                 false if self.position > buffered_to => HEADER_LEN,
                 false => PEEK,
             };
