@@ -59,6 +59,12 @@ impl Found {
             let path = directory.join(names::journal_file(number));
             let file = disk.open(&path, Open::ReadWrite).map_err(StorageError::io("open", &path))?;
             let Some(header) = read_file_header(&*file, &path)? else {
+                if was_used(&*file, &path)? {
+                    let reason = "the header of a journal file that holds rounds cannot be read; \
+                                  acknowledged records may be in it. Restore the disk, or take \
+                                  the replicas on other brokers and remove this log directory";
+                    return Err(StorageError::corrupt(&path, 0, reason));
+                }
                 unfinished.push(path);
                 continue;
             };
@@ -263,6 +269,14 @@ fn read_file_header(file: &dyn DiskFile, path: &Path) -> Result<Option<FileHeade
     let len = file.size().map_err(StorageError::io("look at", path))?;
     let header = FileHeader::read(block.get(..read).unwrap_or_default());
     Ok(header.filter(|header| header.len == len))
+}
+
+/// Whether anything but zeros lies behind the header: then the file was whole once.
+fn was_used(file: &dyn DiskFile, path: &Path) -> Result<bool, StorageError> {
+    let len = file.size().map_err(StorageError::io("look at", path))?;
+    let mut bytes = vec![0; len.saturating_sub(BLOCK) as usize];
+    file.read_exact_at(&mut bytes, BLOCK).map_err(StorageError::io("read", path))?;
+    Ok(bytes.iter().any(|byte| *byte != 0))
 }
 
 fn read_all(file: &RingFile) -> Result<Vec<u8>, StorageError> {

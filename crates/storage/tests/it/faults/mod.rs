@@ -5,6 +5,7 @@
 
 mod check;
 mod fault_03_power_failure;
+mod fault_14_bit_flip;
 mod history;
 mod machine;
 mod workload;
@@ -12,7 +13,7 @@ mod workload;
 use std::{env, ops::Range, panic};
 
 /// Runs the scenario for every seed, or for the one that `MILENA_SEED` names.
-pub(crate) fn for_each_seed(seeds: Range<u64>, scenario: impl Fn(u64)) {
+pub(crate) fn for_each_seed(seeds: Range<u64>, mut scenario: impl FnMut(u64)) {
     let seeds = match env::var("MILENA_SEED") {
         Ok(seed) => {
             let seed: u64 = seed.parse().expect("MILENA_SEED is a number");
