@@ -102,6 +102,7 @@ impl Log {
                 return Ok(plan);
             }
             let segments = self.segments.load_full();
+            let written = self.written_end();
             match self.plan_file(&segments, from, bound, limit, &mut plan) {
                 Ok(()) if !plan.pieces.is_empty() => return Ok(plan),
                 Ok(()) => {}
@@ -111,7 +112,7 @@ impl Log {
                 Err(error) => return Err(error.into()),
             }
             // Nothing in any file: records between `from` and the tail were compacted away.
-            if self.plan_gap(from, bound, limit, &mut plan) {
+            if self.plan_gap(from, bound, limit, written, &mut plan) {
                 return Ok(plan);
             }
         }
@@ -129,8 +130,14 @@ impl Log {
         plan: &mut ReadPlan,
     ) -> bool {
         let mut any = false;
+        // Whether the tail reaches back to `from`, so that what is not in it is nowhere.
+        let mut covers = false;
         let mut next = behind;
-        self.tail.visit_from(from, |batch| {
+        self.tail.visit_from(Offset::ZERO, |batch| {
+            if batch.next_offset <= from {
+                covers = true;
+                return true;
+            }
             let fits = match next {
                 Some((segment, position)) => {
                     let at = (batch.segment, u64::from(batch.position));
@@ -139,11 +146,11 @@ impl Log {
                     }
                     at == (segment, position)
                 }
-                None => any || batch.base_offset <= from,
+                None => any || covers || batch.base_offset <= from,
             };
             let is_first = plan.pieces.is_empty() && limit.at_least_one;
             let has_room = plan.len + batch.bytes.len() <= limit.bytes_max || is_first;
-            if !fits || !has_room || batch.base_offset >= bound {
+            if !fits || !has_room || batch.next_offset > bound {
                 return false;
             }
             plan.push_memory(batch.bytes.clone());
@@ -154,10 +161,21 @@ impl Log {
         any
     }
 
-    /// Adds the tail from its first batch on, where `from` lies in a gap before it.
-    fn plan_gap(&self, from: Offset, bound: Offset, limit: Limit, plan: &mut ReadPlan) -> bool {
-        match self.tail.first_offset() {
-            Some(first) if first > from && self.written_end() <= first => {
+    /// Adds the tail from its first batch on, where `from` lies in a gap between it and the files,
+    /// which ended at `written` when they were looked into.
+    fn plan_gap(
+        &self,
+        from: Offset,
+        bound: Offset,
+        limit: Limit,
+        written: Offset,
+        plan: &mut ReadPlan,
+    ) -> bool {
+        let first = self.tail.first_offset();
+        // Batches leave the tail only after the files' end has moved.
+        let has_moved = self.written_end() != written;
+        match first {
+            Some(first) if first > from && !has_moved => {
                 self.plan_memory(first, bound, limit, None, plan)
             }
             _ => false,
