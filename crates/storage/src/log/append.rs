@@ -102,9 +102,13 @@ impl Log {
         }
         let base_offset = state.next_offset;
         validated.place(&mut batch, base_offset, epoch);
-        let header = BatchHeader { base_offset, leader_epoch: epoch, ..validated.header };
-        let marker = marker.map(|marker| Marker { offset: base_offset, ..marker });
-        self.place(&mut state, batch.freeze(), &header, validated.max_timestamp, marker)?;
+        let max_timestamp = validated.max_timestamp;
+        let leader_epoch = epoch;
+        let header =
+            BatchHeader { base_offset, leader_epoch, max_timestamp, ..validated.header };
+        let marker = marker
+            .map(|marker| Marker { offset: base_offset, timestamp: max_timestamp, ..marker });
+        self.place(&mut state, batch.freeze(), &header, marker)?;
         Ok(Appended { base_offset, end: header.next_offset(), is_duplicate: false })
     }
 
@@ -121,7 +125,7 @@ impl Log {
                 return Err(AppendError::OutOfOrder { end, got: header.base_offset });
             }
             let marker = read_marker(&bytes, &header)?;
-            self.place(&mut state, bytes, &header, header.max_timestamp, marker)?;
+            self.place(&mut state, bytes, &header, marker)?;
         }
         Ok(state.next_offset)
     }
@@ -132,14 +136,13 @@ impl Log {
         state: &mut State,
         bytes: Bytes,
         header: &BatchHeader,
-        max_timestamp: i64,
         marker: Option<Marker>,
     ) -> Result<(), AppendError> {
         let config = self.config();
         let incoming = Incoming {
             size: bytes.len() as u64,
             last_offset: header.last_offset(),
-            max_timestamp,
+            max_timestamp: header.max_timestamp,
             now_ms: self.shared.clock.now_ms(),
         };
         if state.active.must_roll(&incoming, &config) {
@@ -161,7 +164,7 @@ impl Log {
             TailBatch {
                 base_offset: header.base_offset,
                 next_offset: header.next_offset(),
-                max_timestamp,
+                max_timestamp: header.max_timestamp,
                 segment: segment.base_offset(),
                 position,
                 bytes: bytes.clone(),
