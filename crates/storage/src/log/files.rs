@@ -129,7 +129,11 @@ impl Log {
 /// Replaces a small file; the next checkpoint syncs it. Until then the journal holds what it says,
 /// or it can be had from the batches: one that a crash leaves empty or torn is found out by its
 /// form and made anew.
-fn store_lazily(shared: &Shared, path: PathBuf, bytes: &[u8]) -> Result<(), StorageError> {
+pub(super) fn store_lazily(
+    shared: &Shared,
+    path: PathBuf,
+    bytes: &[u8],
+) -> Result<(), StorageError> {
     let temporary = path.with_added_extension("tmp");
     let write = || {
         let file = shared.disk.open(&temporary, Open::Create)?;

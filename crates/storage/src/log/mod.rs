@@ -149,6 +149,8 @@ impl Log {
         let mut state = self.lock();
         state.producers.raise_high_watermark(high_watermark);
         let unstable = state.producers.first_unstable_offset();
+        // A transaction may have begun with records that are deleted since.
+        let unstable = unstable.map(|offset| offset.max(self.start_offset()));
         unstable.map_or(high_watermark, |offset| offset.min(high_watermark))
     }
 

@@ -181,7 +181,7 @@ impl Rebuild<'_> {
             _ => self.epochs(&segments)?,
         };
         let producers = self.snapshot(folder, doubtful.unwrap_or(end), end)?;
-        let mut producers = producers.unwrap_or_else(|| ProducerStates::new(start));
+        let mut producers = producers.unwrap_or_else(|| ProducerStates::new(first));
         if doubtful.is_some() {
             // The file may speak of batches that were cut since; what follows is said by batches.
             epochs.truncate_from_end(producers.end_offset());

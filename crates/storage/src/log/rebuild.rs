@@ -7,7 +7,7 @@ use std::{collections::BTreeSet, sync::Arc};
 
 use milena_protocol::Offset;
 
-use super::{Segments, append::read_marker};
+use super::{Segments, append::read_marker, files::store_lazily};
 use crate::{
     config::LogConfig,
     directory::Shared,
@@ -116,6 +116,9 @@ impl Rebuild<'_> {
         }
         let first = base_of(segments, from);
         for segment in segments.iter().filter(|s| s.base_offset() >= first) {
+            if segment.base_offset() > from && segment.base_offset() <= end {
+                self.keep_snapshot(segment, producers)?;
+            }
             let index_it = doubtful.is_some_and(|base| segment.base_offset() >= base);
             self.walk(segment, from, |batch, bytes| {
                 let Some(header) = batch.header.filter(|h| h.next_offset() <= end) else {
@@ -143,6 +146,20 @@ impl Rebuild<'_> {
             })?;
         }
         Ok(())
+    }
+
+    /// Makes up for the snapshot of a roll that a crash swallowed: it will be missed when the
+    /// segments before it are deleted.
+    fn keep_snapshot(
+        &self,
+        segment: &Segment,
+        producers: &ProducerStates,
+    ) -> Result<(), StorageError> {
+        let path = segment.path(FileKind::ProducerSnapshot);
+        if self.shared.disk.metadata(&path).is_ok() {
+            return Ok(());
+        }
+        store_lazily(self.shared, path, &producers.to_snapshot())
     }
 
     /// Visits the batches of a segment from `from` on; control batches with their bytes.
