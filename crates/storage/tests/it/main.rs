@@ -4,5 +4,6 @@
 mod compaction;
 mod faults;
 mod kafka_data;
+mod model;
 mod rig;
 mod story;
