@@ -12,7 +12,7 @@ use std::{
 };
 
 use milena_env::{Disk, DiskFile, disk::Open};
-use milena_protocol::{Offset, Uuid};
+use milena_protocol::{Offset, Uuid, records::BatchHeader};
 
 use super::{
     entry::{CloseReason, Entry, Place},
@@ -44,6 +44,8 @@ struct Target {
     closed: Option<CloseReason>,
     /// Where the log ends, once an entry has said so.
     end: Option<Place>,
+    /// The offset behind its last append.
+    end_offset: Option<Offset>,
     /// Where a file was found too short for an append. The disk may be ahead of the entry: a cut
     /// that comes later in the journal had been carried out already. That one must follow, then.
     hole: Option<(Place, StorageError)>,
@@ -265,6 +267,7 @@ impl Replay<'_> {
                 wrote.map_err(StorageError::io("write", &path))?;
                 let position = place.position + batch.len() as u32;
                 target.end = Some(Place { segment: place.segment, position });
+                target.end_offset = BatchHeader::read(batch).ok().map(|h| h.next_offset());
             }
             Entry::Truncate { to, place } => {
                 self.cut(folder, *place)?;
@@ -288,9 +291,20 @@ impl Replay<'_> {
             }
             Entry::LogStart { offset } => {
                 let below = self.bases(folder)?;
-                let keep = below.range(..=*offset).next_back().copied();
+                let mut keep = below.range(..=*offset).next_back().copied();
+                let is_in_hole = target.hole.as_ref().is_some_and(|h| Some(h.0.segment) == keep);
+                if is_in_hole && target.end_offset == Some(*offset) {
+                    // All records went, and their files with them: the log goes on in a segment
+                    // that had no file yet.
+                    keep = Some(*offset);
+                }
                 self.remove_segments(folder, |base| keep.is_some_and(|keep| base < keep))?;
                 target.hole.take_if(|(begins, _)| keep.is_some_and(|keep| begins.segment < keep));
+                // A segment that follows the last record has nothing in it yet.
+                let is_gone = |end: &Place| keep.is_some_and(|keep| end.segment < keep);
+                if let (Some(segment), Some(_)) = (keep, target.end.filter(is_gone)) {
+                    target.end = Some(Place { segment, position: 0 });
+                }
                 target.start = target.start.max(Some(*offset));
             }
         }

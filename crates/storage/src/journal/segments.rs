@@ -139,6 +139,11 @@ fn open_for_write(
 }
 
 fn carry_out(shared: &Shared, task: &Task) -> Result<(), StorageError> {
+    let is_cut = matches!(task.what, What::Truncate { .. } | What::Reset { .. });
+    if is_cut && !task.journalled {
+        // Before the file is cut: what lies below its recovery point must be there.
+        shared.store_recovery_points()?;
+    }
     match &task.what {
         What::Append(_) => Ok(()),
         What::Close(_) => {
@@ -149,6 +154,13 @@ fn carry_out(shared: &Shared, task: &Task) -> Result<(), StorageError> {
             task.log.start_is_durable(*offset);
             shared.dirty.add_log(&task.log);
             shared.dirty.add_offsets();
+            if !task.journalled && !removed.is_empty() {
+                // Nothing but a file that is left would say where the log was.
+                task.log.save_files(shared)?;
+                let folder = task.log.folder().path();
+                let synced = shared.disk.sync_dir(&folder);
+                synced.map_err(StorageError::io("sync folder", &folder))?;
+            }
             remove(shared, removed)
         }
         What::Open => {

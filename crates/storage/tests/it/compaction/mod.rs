@@ -2,6 +2,7 @@
 //! lose anything.
 
 mod crash;
+mod deletion;
 mod rivals;
 mod stories;
 mod world;
