@@ -105,3 +105,13 @@ impl LogDirectory {
         }
     }
 }
+
+impl Drop for LogDirectory {
+    /// Without a clean stop this is a crash: what is queued is written, nothing is tidied. The
+    /// logs know the directory and it knows them, so one side has to let go.
+    fn drop(&mut self) {
+        self.shared.queue.stop();
+        self.shared.dirty.stop();
+        self.shared.logs.write().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+}

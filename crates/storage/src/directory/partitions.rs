@@ -65,6 +65,10 @@ impl LogDirectory {
         self.shared.cleaned.forget(&self.shared, name)?;
         // What is queued still goes to the old name; then the journal knows of the deletion.
         self.shared.drain()?;
+        if !log.config().is_journalled() {
+            // A new log of that name begins without a recovery point.
+            self.shared.store_recovery_points()?;
+        }
         let folder = log.folder();
         if folder.exists() {
             let path = folder.path();

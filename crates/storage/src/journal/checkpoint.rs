@@ -35,6 +35,18 @@ struct Changed {
     logs: Vec<Arc<Log>>,
 }
 
+impl Changed {
+    fn absorb(&mut self, other: Self) {
+        self.segments.extend(other.segments);
+        self.files.extend(other.files);
+        self.folders.extend(other.folders);
+        self.doomed.extend(other.doomed);
+        self.doomed_folders.extend(other.doomed_folders);
+        self.logs.extend(other.logs);
+        self.offsets |= other.offsets;
+    }
+}
+
 #[derive(Debug, Default)]
 pub(crate) struct Dirty {
     changed: Mutex<Changed>,
@@ -110,6 +122,14 @@ impl Dirty {
         (std::mem::take(&mut *changed), ends)
     }
 
+    /// What a checkpoint could not finish is dirty again.
+    fn put_back(&self, changed: Changed) {
+        changed.segments.iter().for_each(|(_, segment)| {
+            segment.soil();
+        });
+        self.lock().absorb(changed);
+    }
+
     fn lock(&self) -> MutexGuard<'_, Changed> {
         self.changed.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -121,14 +141,34 @@ pub(crate) fn checkpoint(shared: &Shared) -> Result<(), StorageError> {
     // and never passed over.
     let through = shared.handed();
     let (mut changed, recovered) = shared.dirty.take();
+    if let Err(error) = save_and_sync(shared, &mut changed) {
+        // A full disk passes: the next checkpoint has all of this to do again.
+        shared.dirty.put_back(changed);
+        return Err(error);
+    }
+    for (log, reached) in recovered {
+        log.advance_recovery_point(reached);
+    }
+    // The journal will not say it again once its tail has moved.
+    if changed.offsets
+        && let Err(error) = shared.store_starts().and_then(|()| shared.store_recovery_points())
+    {
+        shared.dirty.put_back(Changed { offsets: true, ..Changed::default() });
+        return Err(error);
+    }
+    shared.set_tail(through + 1);
+    Ok(())
+}
+
+fn save_and_sync(shared: &Shared, changed: &mut Changed) -> Result<(), StorageError> {
     for log in &changed.logs {
         log.save_files(shared)?;
     }
-    // What saving made belongs to this checkpoint.
-    let (made, _) = shared.dirty.take();
-    changed.segments.extend(made.segments);
-    changed.files.extend(made.files);
-    changed.folders.extend(made.folders);
+    // What saving made belongs to this checkpoint; logs that came meanwhile to the next.
+    let (mut made, _) = shared.dirty.take();
+    let later = std::mem::take(&mut made.logs);
+    changed.absorb(made);
+    shared.dirty.lock().logs.extend(later);
 
     let segments = changed.segments.iter().map(|(_, s)| s).filter(|s| !s.is_gone());
     if changed.segments.len() + changed.files.len() > shared.config.sync_each_max {
@@ -153,15 +193,6 @@ pub(crate) fn checkpoint(shared: &Shared) -> Result<(), StorageError> {
     for path in &changed.doomed_folders {
         unless_missing(shared.disk.remove_dir_all(path), "remove", path)?;
     }
-    for (log, reached) in recovered {
-        log.advance_recovery_point(reached);
-    }
-    // The journal will not say it again once its tail has moved.
-    if changed.offsets {
-        shared.store_starts()?;
-        shared.store_recovery_points()?;
-    }
-    shared.set_tail(through + 1);
     Ok(())
 }
 

@@ -18,6 +18,8 @@ use crate::{directory::Shared, error::StorageError};
 /// How long a full ring or disk is left alone before it is tried again.
 const RETRY: Duration = Duration::from_millis(20);
 const IDLE: Duration = Duration::from_secs(1);
+/// How often the room on the disk is looked at.
+const LOOK_AT_ROOM: Duration = Duration::from_millis(100);
 
 /// What came of a step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,6 +39,9 @@ pub(crate) struct Writer {
     backlog: Vec<(u64, Vec<Task>)>,
     /// The entries of a round but for their batches; kept for its capacity.
     heads: Vec<u8>,
+    /// When the room on the disk was last looked at, and whether it was too little.
+    looked: Option<Duration>,
+    room_is_low: bool,
 }
 
 /// The writer's thread: rounds, until the directory stops and nothing is left to write.
@@ -58,7 +63,14 @@ pub(crate) fn run(shared: &Shared) {
 
 impl Writer {
     pub(crate) fn new(ring: Ring) -> Self {
-        Self { ring, pending: Vec::new(), backlog: Vec::new(), heads: Vec::new() }
+        Self {
+            ring,
+            pending: Vec::new(),
+            backlog: Vec::new(),
+            heads: Vec::new(),
+            looked: None,
+            room_is_low: false,
+        }
     }
 
     /// One round, if anything waits for one.
@@ -80,6 +92,7 @@ impl Writer {
 
     fn try_step(&mut self, shared: &Shared) -> Result<Step, StorageError> {
         self.retry_backlog(shared)?;
+        self.look_at_room(shared);
         if self.pending.is_empty() {
             return Ok(if self.backlog.is_empty() { Step::Idle } else { Step::Blocked });
         }
@@ -97,9 +110,23 @@ impl Writer {
         let sequence = self.ring.next_sequence() - 1;
         self.backlog.push((sequence, tasks));
         self.retry_backlog(shared)?;
+        self.look_at_room(shared);
         let (capacity, used) = self.ring.usage();
         shared.set_ring_usage(capacity, used);
         Ok(Step::Worked)
+    }
+
+    /// Appends are welcome while there is room for what waits to be written, and a reserve.
+    fn look_at_room(&mut self, shared: &Shared) {
+        let now = shared.clock.monotonic();
+        if self.looked.is_none_or(|looked| now >= looked + LOOK_AT_ROOM) {
+            self.looked = Some(now);
+            let needed = shared.queue.unwritten_bytes() + shared.config.free_bytes_min;
+            // Where nobody can tell, the write itself will.
+            self.room_is_low =
+                shared.disk.space(&shared.path).is_ok_and(|space| space.free < needed);
+        }
+        shared.set_disk_full(self.room_is_low || !self.backlog.is_empty());
     }
 
     /// How many of the pending tasks the next round takes, and an upper bound of their bytes.
@@ -119,7 +146,10 @@ impl Writer {
     fn make_room(&mut self, shared: &Shared, len: u64) -> Result<bool, StorageError> {
         if len > self.ring.largest_round() {
             // A batch larger than any file: rare, and better slow than refused.
-            self.ring.files.make(len.next_multiple_of(1 << 20) + (1 << 20))?;
+            match self.ring.files.make(len.next_multiple_of(1 << 20) + (1 << 20)) {
+                Err(error) if error.is_no_space() => return Ok(false),
+                made => made?,
+            }
         }
         if self.ring.make_room(len) {
             return Ok(true);
@@ -178,12 +208,8 @@ impl Writer {
                 Ok(()) => {
                     self.backlog.remove(0);
                     shared.handed_to_segments(sequence);
-                    shared.set_disk_full(false);
                 }
-                Err(error) if error.is_no_space() => {
-                    shared.set_disk_full(true);
-                    return Ok(());
-                }
+                Err(error) if error.is_no_space() => return Ok(()),
                 Err(error) => return Err(error),
             }
         }

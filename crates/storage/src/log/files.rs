@@ -63,7 +63,11 @@ impl Log {
         }
         if let Some(epochs) = epochs {
             let path = self.folder.path().join(names::LEADER_EPOCHS);
-            store_lazily(shared, path, &checkpoints::format_epochs(&epochs))?;
+            let stored = store_lazily(shared, path, &checkpoints::format_epochs(&epochs));
+            if stored.is_err() {
+                self.lock().epochs_changed = true;
+            }
+            stored?;
         }
         Ok(())
     }
