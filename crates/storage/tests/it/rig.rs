@@ -3,7 +3,7 @@
 
 use std::{path::PathBuf, sync::Arc};
 
-use bytes::{Bytes, BytesMut};
+use bytes::BytesMut;
 use milena_env::{Clock, Disk, ManualClock, disk::SimulatedDisk};
 use milena_protocol::{
     LeaderEpoch, Offset, Uuid,
@@ -149,8 +149,4 @@ pub(crate) fn read_all(log: &Log, from: Offset) -> Result<Vec<(i64, String)>, Re
 pub(crate) fn values(log: &Log) -> Vec<String> {
     let records = read_all(log, log.start_offset()).unwrap();
     records.into_iter().map(|(_, value)| value).collect()
-}
-
-pub(crate) fn freeze(batches: &[&[u8]]) -> Bytes {
-    Bytes::from(batches.concat())
 }
