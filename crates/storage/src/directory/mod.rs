@@ -91,17 +91,23 @@ impl LogDirectory {
         Ok(())
     }
 
-    /// Adds a file to a journal that is more than half full and not yet at its limit. Failing is
-    /// no harm: the journal stays as it is.
+    /// Adds files to a journal that is more than half full and not yet at its limit: a burst that
+    /// fills it waits for zeros, which is quicker than a checkpoint. Failing is no harm: the
+    /// journal stays as it is.
     fn grow_journal(&self) {
-        let (capacity, used) = self.shared.ring_usage();
         let config = &self.shared.config;
         let len = config.journal_file_bytes;
-        if used * 2 >= capacity
-            && capacity + len <= config.journal_bytes
-            && let Err(error) = self.ring_files.make(len)
-        {
-            tracing::warn!(%error, "the journal could not grow");
+        loop {
+            let (_, used) = self.shared.ring_usage();
+            let capacity = self.ring_files.capacity();
+            let is_short = capacity < len || used * 2 >= capacity;
+            if !is_short || capacity + len > config.journal_bytes {
+                return;
+            }
+            if let Err(error) = self.ring_files.make(len) {
+                tracing::warn!(%error, "the journal could not grow");
+                return;
+            }
         }
     }
 }

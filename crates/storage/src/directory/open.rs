@@ -155,7 +155,7 @@ fn new_ring(
 ) -> Result<Ring, StorageError> {
     let key = RingKey(options.new_ring_key);
     let identity = RingIdentity { directory_id, key };
-    let files = RingFiles::new(Arc::clone(&options.disk), &options.path, identity, 0);
+    let files = RingFiles::new(Arc::clone(&options.disk), &options.path, identity, 0, 0);
     let len = options.config.journal_first_file_bytes.next_multiple_of(BLOCK);
     // Two, so that one can be filled while the other is still needed.
     files.make(len)?;

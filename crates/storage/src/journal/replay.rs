@@ -104,7 +104,9 @@ fn go_on(disk: &Arc<dyn Disk>, directory: &Path, found: Found) -> Result<Ring, S
     for path in &found.unfinished {
         unless_missing(disk.remove_file(path), "remove", path)?;
     }
-    let files = RingFiles::new(Arc::clone(disk), directory, found.identity, found.next_number);
+    let existing = found.files.iter().map(|file| file.len).sum();
+    let (identity, next_number) = (found.identity, found.next_number);
+    let files = RingFiles::new(Arc::clone(disk), directory, identity, next_number, existing);
     let files = Arc::new(files);
     let (index, position) = found.next;
     let mut others = found.files;

@@ -8,7 +8,10 @@ use std::{
     collections::VecDeque,
     io::IoSlice,
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use milena_env::{
@@ -49,6 +52,8 @@ pub(crate) struct RingFiles {
     identity: RingIdentity,
     /// The number of the next file, and the files that the writer has not taken yet.
     made: Mutex<(u32, Vec<RingFile>)>,
+    /// Bytes of all files of the ring, taken or not.
+    capacity: AtomicU64,
 }
 
 impl RingFiles {
@@ -57,9 +62,16 @@ impl RingFiles {
         directory: &Path,
         identity: RingIdentity,
         next_number: u32,
+        existing: u64,
     ) -> Self {
         let made = Mutex::new((next_number, Vec::new()));
-        Self { disk, directory: directory.to_owned(), identity, made }
+        let capacity = AtomicU64::new(existing);
+        Self { disk, directory: directory.to_owned(), identity, made, capacity }
+    }
+
+    /// Bytes of all files of the ring.
+    pub(crate) fn capacity(&self) -> u64 {
+        self.capacity.load(Ordering::Relaxed)
     }
 
     /// Writes a file of zeros and its header, syncs both and the folder, and leaves it for the
@@ -93,6 +105,7 @@ impl RingFiles {
         }
         let made = RingFile { file, path, len, generation: 0, last_sequence: 0 };
         self.made.lock().unwrap_or_else(PoisonError::into_inner).1.push(made);
+        self.capacity.fetch_add(len, Ordering::Relaxed);
         Ok(())
     }
 
@@ -166,9 +179,8 @@ impl Ring {
 
     /// Bytes in all files, and bytes that cannot be written to before a checkpoint.
     pub(crate) fn usage(&self) -> (u64, u64) {
-        let free: u64 = self.free.iter().map(|f| f.len).sum();
         let used: u64 = self.used.iter().map(|f| f.len).sum();
-        (free + used + self.active.len, used + self.position)
+        (self.files.capacity(), used + self.position)
     }
 
     /// Makes room for a round with this many bytes of entries, moving to another file if it must;
