@@ -75,13 +75,7 @@ fn write_folder(
     }
     for file in files {
         for body in &file.bodies {
-            writeln!(
-                text,
-                "pub use {}::{}::{};",
-                file.module,
-                body.side,
-                body.name()
-            )?;
+            writeln!(text, "pub use {}::{}::{};", file.module, body.side, body.name())?;
         }
     }
     text += &family::families(files);
@@ -101,8 +95,5 @@ fn sorted(folder: &Path) -> Result<Vec<PathBuf>, Box<dyn Error>> {
 }
 
 fn stem(path: &Path) -> String {
-    path.file_stem()
-        .unwrap_or_default()
-        .to_string_lossy()
-        .into_owned()
+    path.file_stem().unwrap_or_default().to_string_lossy().into_owned()
 }

@@ -25,10 +25,7 @@ pub(crate) fn check(bytes: &[u8]) {
         match batch.records(&mut scratch, BUDGET) {
             Ok(records) => {
                 let whole = records.filter(Result::is_ok).count();
-                assert!(
-                    !is_valid || whole == count as usize,
-                    "the stream and the whole differ"
-                );
+                assert!(!is_valid || whole == count as usize, "the stream and the whole differ");
             }
             Err(_) => assert!(!is_valid, "the stream was read and the whole cannot be"),
         }
@@ -41,10 +38,8 @@ pub(crate) fn check(bytes: &[u8]) {
     match (plain, packed) {
         (Ok(plain), Ok(packed)) => assert_eq!(plain.max_timestamp, packed.max_timestamp),
         (plain, packed) => {
-            let is_codecs_fault = matches!(
-                packed,
-                Err(RecordError::Codec { .. } | RecordError::OverBudget { .. })
-            );
+            let is_codecs_fault =
+                matches!(packed, Err(RecordError::Codec { .. } | RecordError::OverBudget { .. }));
             // Which record is at fault may differ in words where a number is cut off.
             let is_same = plain.is_err() && packed.is_err() && !is_codecs_fault;
             assert!(is_same, "plain {plain:?}, {codec:?} {packed:?}");
@@ -57,10 +52,7 @@ fn judge(batch: &[u8], scratch: &mut Scratch) -> Result<Validated, RecordError> 
         produce_version: 11,
         batch_bytes_max: 1 << 20,
         is_compacted: false,
-        timestamps: TimestampRule::Create {
-            before_max_ms: i64::MAX,
-            after_max_ms: i64::MAX,
-        },
+        timestamps: TimestampRule::Create { before_max_ms: i64::MAX, after_max_ms: i64::MAX },
         now_ms: 1_700_000_000_000,
         origin: Origin::Client,
         budget: BUDGET,

@@ -35,18 +35,11 @@ pub(crate) fn check(bytes: &[u8]) {
         batch_bytes_max: 1 << 20,
         is_compacted: choice & 2 != 0,
         timestamps: match choice & 4 {
-            0 => TimestampRule::Create {
-                before_max_ms: i64::MAX,
-                after_max_ms: i64::MAX,
-            },
+            0 => TimestampRule::Create { before_max_ms: i64::MAX, after_max_ms: i64::MAX },
             _ => TimestampRule::Append,
         },
         now_ms: 1_700_000_000_000,
-        origin: if choice & 8 == 0 {
-            Origin::Client
-        } else {
-            Origin::Coordinator
-        },
+        origin: if choice & 8 == 0 { Origin::Client } else { Origin::Coordinator },
         budget: Budget::bytes(1 << 20),
     };
     let Ok(validated) = validate(&batch, &rules, &mut scratch) else {
@@ -54,29 +47,19 @@ pub(crate) fn check(bytes: &[u8]) {
     };
     validated.place(&mut batch, Offset(1_000), LeaderEpoch(7));
     let placed = Batch::check(&batch).expect("what is placed is whole");
-    let records = placed
-        .records(&mut scratch, rules.budget)
-        .expect("what is valid decompresses");
-    let records: Vec<_> = records
-        .map(|record| record.expect("what is valid is read"))
-        .collect();
+    let records = placed.records(&mut scratch, rules.budget).expect("what is valid decompresses");
+    let records: Vec<_> = records.map(|record| record.expect("what is valid is read")).collect();
     assert_eq!(records.len(), validated.header.record_count as usize);
     let mut builder = BatchBuilder::in_place_of(placed.header());
     for (index, record) in records.iter().enumerate() {
         assert_eq!(record.offset, Offset(1_000 + index as i64));
-        builder
-            .append_record(record)
-            .expect("its offset is in the batch");
+        builder.append_record(record).expect("its offset is in the batch");
     }
     let mut again = Vec::new();
     builder.build(&mut again).expect("it was built before");
     let again = Batch::check(&again).expect("what is built is whole");
     let mut scratch = Scratch::new();
-    let reread = again
-        .records(&mut scratch, rules.budget)
-        .expect("what is built decompresses");
-    let reread: Vec<_> = reread
-        .map(|record| record.expect("what is built is read"))
-        .collect();
+    let reread = again.records(&mut scratch, rules.budget).expect("what is built decompresses");
+    let reread: Vec<_> = reread.map(|record| record.expect("what is built is read")).collect();
     assert_eq!(reread, records);
 }

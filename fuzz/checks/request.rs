@@ -25,9 +25,7 @@ pub(crate) fn check(bytes: &[u8]) {
 
 fn written(request: &Request<'_>, version: i16) -> Vec<u8> {
     let mut writer = Writer::with_capacity(64);
-    request
-        .encode(&mut writer, version)
-        .expect("what was read can be written");
+    request.encode(&mut writer, version).expect("what was read can be written");
     let frame = writer.finish().expect("a frame is not too long");
     frame.into_body().expect("all bytes are in memory")
 }

@@ -26,10 +26,7 @@ pub trait Clock: Debug + Send + Sync {
 #[derive(Clone, Copy, Debug, Default)]
 pub struct RealClock;
 
-#[expect(
-    clippy::disallowed_methods,
-    reason = "this is the one place that asks the machine"
-)]
+#[expect(clippy::disallowed_methods, reason = "this is the one place that asks the machine")]
 mod machine {
     use std::{
         thread,
@@ -37,9 +34,7 @@ mod machine {
     };
 
     pub(super) fn wall() -> Duration {
-        SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .unwrap_or_default()
+        SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
     }
 
     pub(super) fn instant() -> Instant {
@@ -97,10 +92,7 @@ pub struct ManualClock {
 impl ManualClock {
     /// A clock whose wall shows `now_ms` and on which nothing has elapsed.
     pub fn new(now_ms: i64) -> Self {
-        Self {
-            now_ms: AtomicI64::new(now_ms),
-            elapsed_ns: AtomicU64::new(0),
-        }
+        Self { now_ms: AtomicI64::new(now_ms), elapsed_ns: AtomicU64::new(0) }
     }
 
     /// Lets time pass, on the wall and elapsed alike.
@@ -109,8 +101,7 @@ impl ManualClock {
         let before = self.elapsed_ns.fetch_add(ns, Ordering::SeqCst);
         // The wall moves by whole milliseconds of elapsed time, so that small steps add up.
         let ms = before.saturating_add(ns) / 1_000_000 - before / 1_000_000;
-        self.now_ms
-            .fetch_add(i64::try_from(ms).unwrap_or(i64::MAX), Ordering::SeqCst);
+        self.now_ms.fetch_add(i64::try_from(ms).unwrap_or(i64::MAX), Ordering::SeqCst);
     }
 
     /// Sets the wall, forwards or backwards, while no time elapses.
@@ -150,16 +141,10 @@ mod test {
         let clock = ManualClock::new(1_000_000);
         clock.advance(Duration::from_millis(5));
         clock.set_now_ms(7);
-        assert_eq!(
-            (clock.now_ms(), clock.monotonic()),
-            (7, Duration::from_millis(5))
-        );
+        assert_eq!((clock.now_ms(), clock.monotonic()), (7, Duration::from_millis(5)));
         for _ in 0..4 {
             clock.advance(Duration::from_micros(250));
         }
-        assert_eq!(
-            (clock.now_ms(), clock.monotonic()),
-            (8, Duration::from_millis(6))
-        );
+        assert_eq!((clock.now_ms(), clock.monotonic()), (8, Duration::from_millis(6)));
     }
 }

@@ -19,19 +19,13 @@ pub use turmoil::net::{
 };
 
 /// Opens a port for others to connect to; `address` is `host:port`, port 0 takes any free one.
-#[allow(
-    clippy::disallowed_methods,
-    reason = "this is the one place that opens ports"
-)]
+#[allow(clippy::disallowed_methods, reason = "this is the one place that opens ports")]
 pub async fn listen(address: &str) -> io::Result<TcpListener> {
     TcpListener::bind(address).await
 }
 
 /// Connects to `host:port`. Small messages go out at once, as with [`accept`].
-#[allow(
-    clippy::disallowed_methods,
-    reason = "this is the one place that connects"
-)]
+#[allow(clippy::disallowed_methods, reason = "this is the one place that connects")]
 pub async fn connect(address: &str) -> io::Result<TcpStream> {
     let stream = TcpStream::connect(address).await?;
     stream.set_nodelay(true)?;
@@ -70,10 +64,7 @@ mod test {
 
     #[test]
     fn bytes_go_there_and_back() {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async {
             let listener = listen("127.0.0.1:0").await.unwrap();
             let address = listener.local_addr().unwrap().to_string();

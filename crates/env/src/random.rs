@@ -16,9 +16,7 @@ impl Random {
     /// The generator whose whole future follows from `seed`.
     pub fn from_seed(seed: u64) -> Self {
         let mut seed = seed;
-        Self {
-            state: std::array::from_fn(|_| split_mix(&mut seed)),
-        }
+        Self { state: std::array::from_fn(|_| split_mix(&mut seed)) }
     }
 
     /// A generator that nobody can repeat.
@@ -30,9 +28,7 @@ impl Random {
         }
         let (words, _) = bytes.as_chunks::<8>();
         let mut words = words.iter().map(|word| u64::from_le_bytes(*word));
-        Ok(Self {
-            state: std::array::from_fn(|_| words.next().unwrap_or(1)),
-        })
+        Ok(Self { state: std::array::from_fn(|_| words.next().unwrap_or(1)) })
     }
 
     /// Any 64 bits.
@@ -104,11 +100,7 @@ mod test {
         let drawn: Vec<u64> = (0..3).map(|_| random.next_u64()).collect();
         assert_eq!(
             drawn,
-            [
-                15_021_278_609_987_233_951,
-                5_881_210_131_331_364_753,
-                18_149_643_915_985_481_100
-            ]
+            [15_021_278_609_987_233_951, 5_881_210_131_331_364_753, 18_149_643_915_985_481_100]
         );
     }
 
@@ -126,10 +118,7 @@ mod test {
         for _ in 0..1_000 {
             seen[random.below(5) as usize] += 1;
         }
-        assert!(
-            seen.iter().all(|times| (150..250).contains(times)),
-            "{seen:?}"
-        );
+        assert!(seen.iter().all(|times| (150..250).contains(times)), "{seen:?}");
         assert_eq!(random.below(0), 0);
     }
 

@@ -4,10 +4,7 @@
 use std::time::Duration;
 
 /// Waits. Nothing else on the thread is held up.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "this is the one place that waits"
-)]
+#[expect(clippy::disallowed_methods, reason = "this is the one place that waits")]
 pub async fn sleep(duration: Duration) {
     tokio::time::sleep(duration).await;
 }

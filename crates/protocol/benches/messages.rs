@@ -23,10 +23,7 @@ fn body<'a>(message: &impl Message<'a>, version: i16) -> Vec<u8> {
 
 fn produce(criterion: &mut Criterion) {
     let batch = vec![7; BATCH];
-    let partition = |index| PartitionProduceData {
-        index,
-        records: Some(Records::Slice(&batch)),
-    };
+    let partition = |index| PartitionProduceData { index, records: Some(Records::Slice(&batch)) };
     let request = ProduceRequest {
         transactional_id: None,
         acks: -1,
@@ -41,11 +38,7 @@ fn produce(criterion: &mut Criterion) {
     criterion.bench_function("produce v11 request, 10 partitions: decode", |bencher| {
         bencher.iter(|| ProduceRequest::decode(black_box(&frame), 11).unwrap());
     });
-    copy(
-        criterion,
-        "produce v11 request, 10 partitions: copy of its bytes",
-        &frame,
-    );
+    copy(criterion, "produce v11 request, 10 partitions: copy of its bytes", &frame);
 }
 
 fn fetch(criterion: &mut Criterion) {
@@ -75,11 +68,7 @@ fn fetch(criterion: &mut Criterion) {
             writer.finish().unwrap()
         });
     });
-    copy(
-        criterion,
-        "fetch v17 response, 10 partitions: copy of its bytes",
-        &body(&response, 17),
-    );
+    copy(criterion, "fetch v17 response, 10 partitions: copy of its bytes", &body(&response, 17));
 }
 
 /// What any encoder or decoder that copies must pay at least.

@@ -19,10 +19,7 @@ fn rules() -> Rules {
         produce_version: 11,
         batch_bytes_max: 1 << 20,
         is_compacted: false,
-        timestamps: TimestampRule::Create {
-            before_max_ms: i64::MAX,
-            after_max_ms: 3_600_000,
-        },
+        timestamps: TimestampRule::Create { before_max_ms: i64::MAX, after_max_ms: 3_600_000 },
         now_ms: 1_700_000_000_000,
         origin: Origin::Client,
         budget: Budget::default(),
@@ -37,14 +34,8 @@ fn batch(value_len: usize, codec: Codec) -> Vec<u8> {
     while builder.plain_len() + value_len + 16 < BATCH_LEN {
         let value: Vec<u8> = (0..value_len)
             .map(|at| {
-                noise = noise
-                    .wrapping_mul(6_364_136_223_846_793_005)
-                    .wrapping_add(1);
-                if at % 32 < 16 {
-                    (noise >> 56) as u8
-                } else {
-                    b'a'
-                }
+                noise = noise.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+                if at % 32 < 16 { (noise >> 56) as u8 } else { b'a' }
             })
             .collect();
         builder.append(timestamp, None, Some(&value), []);
@@ -71,9 +62,7 @@ fn uncompressed(criterion: &mut Criterion) {
             bencher.iter(|| {
                 let batch = Batch::read(black_box(&batch)).unwrap();
                 let records = batch.records(&mut scratch, Budget::default()).unwrap();
-                records
-                    .map(|record| record.unwrap().value.map_or(0, <[u8]>::len))
-                    .sum::<usize>()
+                records.map(|record| record.unwrap().value.map_or(0, <[u8]>::len)).sum::<usize>()
             });
         });
     }

@@ -10,10 +10,7 @@ use super::schema::{Body, Field, Struct, Type, Versions};
 pub(crate) fn condition(body: &Body, range: Versions) -> Option<String> {
     let Versions { min, max } = body.versions;
     match (range.min > min, range.max < max) {
-        (true, true) => Some(format!(
-            "({}..={}).contains(&version)",
-            range.min, range.max
-        )),
+        (true, true) => Some(format!("({}..={}).contains(&version)", range.min, range.max)),
         (true, false) => Some(format!("version >= {}", range.min)),
         (false, true) => Some(format!("version <= {}", range.max)),
         (false, false) => None,
@@ -22,10 +19,7 @@ pub(crate) fn condition(body: &Body, range: Versions) -> Option<String> {
 
 fn flexible(body: &Body) -> Option<String> {
     let from = body.flexible_from?;
-    let range = Versions {
-        min: from,
-        max: body.versions.max,
-    };
+    let range = Versions { min: from, max: body.versions.max };
     Some(condition(body, range).unwrap_or_else(|| "true".to_owned()))
 }
 
@@ -79,11 +73,8 @@ fn read_call(body: &Body, field: &Field) -> String {
 
 /// The tagged fields in the order in which they lie on the wire.
 fn tagged(one: &Struct) -> Vec<(u32, &Field)> {
-    let mut tagged: Vec<_> = one
-        .fields
-        .iter()
-        .filter_map(|field| Some((field.tag?, field)))
-        .collect();
+    let mut tagged: Vec<_> =
+        one.fields.iter().filter_map(|field| Some((field.tag?, field))).collect();
     tagged.sort_by_key(|(tag, _)| *tag);
     tagged
 }
@@ -111,44 +102,27 @@ pub(crate) fn read(body: &Body, one: &Struct) -> String {
             "reader.skip_tags();\n".to_owned()
         } else {
             let mut walk = String::from("let mut tags = reader.tags();\n");
-            line!(
-                walk,
-                "while let Some(tag) = reader.next_tag(&mut tags) {{\n    match tag {{"
-            );
+            line!(walk, "while let Some(tag) = reader.next_tag(&mut tags) {{\n    match tag {{");
             for (tag, field) in tags {
                 let guard = condition_within(body, field).map(|it| format!(" if {it}"));
                 let (name, call) = (field.rust_name(), read_call(body, field));
                 let guard = guard.unwrap_or_default();
                 line!(walk, "        {tag}{guard} => it.{name} = {call},");
             }
-            line!(
-                walk,
-                "        _ => reader.skip_tag(),\n    }}\n    reader.end_tag(&tags);\n}}"
-            );
+            line!(walk, "        _ => reader.skip_tag(),\n    }}\n    reader.end_tag(&tags);\n}}");
             walk
         };
         inner += &guarded(&condition, &walk);
     }
     line!(inner, "        it");
-    method(
-        "fn read(reader: &mut Reader<'a>, version: i16) -> Self",
-        body,
-        &inner,
-    )
+    method("fn read(reader: &mut Reader<'a>, version: i16) -> Self", body, &inner)
 }
 
 /// Like `condition`, where it is already known that the version is flexible.
 fn condition_within(body: &Body, field: &Field) -> Option<String> {
     let from = body.flexible_from.unwrap_or_default();
-    let whole = Versions {
-        min: from,
-        max: body.versions.max,
-    };
-    if field.versions == whole {
-        None
-    } else {
-        condition(body, field.versions)
-    }
+    let whole = Versions { min: from, max: body.versions.max };
+    if field.versions == whole { None } else { condition(body, field.versions) }
 }
 
 fn write_call(body: &Body, field: &Field) -> String {
@@ -169,10 +143,7 @@ fn write_call(body: &Body, field: &Field) -> String {
         _ => format!("&{value}"),
     };
     let with_version = matches!(field.ty, Type::Struct(_));
-    format!(
-        "writer.{method}({name}, {value}, {});",
-        mode(body, field, with_version)
-    )
+    format!("writer.{method}({name}, {value}, {});", mode(body, field, with_version))
 }
 
 /// Whether a tagged field has another value than its default, so that it must be written.
@@ -210,28 +181,15 @@ pub(crate) fn write(body: &Body, one: &Struct) -> String {
             line!(walk, "let tag{tag} = {set};");
         }
         let count = tags.iter().map(|(tag, _)| format!("u32::from(tag{tag})"));
-        let count = count
-            .reduce(|sum, one| sum + " + " + &one)
-            .unwrap_or_else(|| "0".to_owned());
+        let count = count.reduce(|sum, one| sum + " + " + &one).unwrap_or_else(|| "0".to_owned());
         line!(walk, "writer.uvarint({count});");
         for (tag, field) in &tags {
-            line!(
-                walk,
-                "if tag{tag} {{\n    let start = writer.open_tag({tag});"
-            );
-            line!(
-                walk,
-                "    {}\n    writer.close_tag(start);\n}}",
-                write_call(body, field)
-            );
+            line!(walk, "if tag{tag} {{\n    let start = writer.open_tag({tag});");
+            line!(walk, "    {}\n    writer.close_tag(start);\n}}", write_call(body, field));
         }
         inner += &guarded(&condition, &walk);
     }
-    method(
-        "fn write(&self, writer: &mut Writer, version: i16)",
-        body,
-        &inner,
-    )
+    method("fn write(&self, writer: &mut Writer, version: i16)", body, &inner)
 }
 
 /// Lines that run only under a condition, indented into a method.
@@ -261,23 +219,16 @@ fn method(signature: &str, body: &Body, inner: &str) -> String {
     } else {
         signature.replace("version:", "_version:")
     };
-    let signature = ["reader", "writer"]
-        .iter()
-        .fold(signature, |signature, name| {
-            let unused =
-                !inner.contains(&format!("{name}.")) && !inner.contains(&format!("({name}"));
-            if unused {
-                signature.replace(&format!("{name}:"), &format!("_{name}:"))
-            } else {
-                signature
-            }
-        });
+    let signature = ["reader", "writer"].iter().fold(signature, |signature, name| {
+        let unused = !inner.contains(&format!("{name}.")) && !inner.contains(&format!("({name}"));
+        if unused {
+            signature.replace(&format!("{name}:"), &format!("_{name}:"))
+        } else {
+            signature
+        }
+    });
     let asks = inner.contains("flexible");
-    let signature = if asks {
-        signature.replace("_version:", "version:")
-    } else {
-        signature
-    };
+    let signature = if asks { signature.replace("_version:", "version:") } else { signature };
     line!(text, "    {signature} {{");
     if let (true, Some(condition)) = (asks, flexible(body)) {
         line!(text, "        let flexible = {condition};");

@@ -44,34 +44,16 @@ pub(crate) fn families(files: &[File]) -> String {
 
 fn family(name: &str, doc: &str, members: &[(i16, &File, &Body)]) -> String {
     let mut text = String::new();
-    let borrows = members
-        .iter()
-        .any(|(_, _, body)| body.borrows(&body.structs[0]));
+    let borrows = members.iter().any(|(_, _, body)| body.borrows(&body.structs[0]));
     let lifetime = if borrows { "<'a>" } else { "" };
-    line!(
-        text,
-        "\n/// {doc}\n#[derive(Clone, Debug, PartialEq)]\npub enum {name}{lifetime} {{"
-    );
+    line!(text, "\n/// {doc}\n#[derive(Clone, Debug, PartialEq)]\npub enum {name}{lifetime} {{");
     for (_, file, body) in members {
-        let own = if body.borrows(&body.structs[0]) {
-            "<'a>"
-        } else {
-            ""
-        };
-        line!(
-            text,
-            "    /// {}\n    {}({}{own}),",
-            file.doc,
-            file.name,
-            body.name()
-        );
+        let own = if body.borrows(&body.structs[0]) { "<'a>" } else { "" };
+        line!(text, "    /// {}\n    {}({}{own}),", file.doc, file.name, body.name());
     }
     line!(text, "}}\n\nimpl{lifetime} {name}{lifetime} {{");
     let bytes = if borrows { "&'a [u8]" } else { "&[u8]" };
-    line!(
-        text,
-        "    /// Reads the message of this number from bytes that hold nothing else."
-    );
+    line!(text, "    /// Reads the message of this number from bytes that hold nothing else.");
     line!(
         text,
         "    pub fn decode(number: i16, bytes: {bytes}, version: i16) \
@@ -91,30 +73,17 @@ fn family(name: &str, doc: &str, members: &[(i16, &File, &Body)]) -> String {
         "            _ => Err(DecodeError::unknown_kind({name:?}, number, version)),\n        \
          }}\n    }}"
     );
-    line!(
-        text,
-        "\n    /// Appends the message to what the writer already holds."
-    );
+    line!(text, "\n    /// Appends the message to what the writer already holds.");
     line!(
         text,
         "    pub fn encode(&self, writer: &mut Writer, version: i16) -> Result<(), EncodeError> {{"
     );
     line!(text, "        match self {{");
     for (_, file, _) in members {
-        line!(
-            text,
-            "            Self::{}(it) => it.encode(writer, version),",
-            file.name
-        );
+        line!(text, "            Self::{}(it) => it.encode(writer, version),", file.name);
     }
-    line!(
-        text,
-        "        }}\n    }}\n\n    /// The number that chooses the message."
-    );
-    line!(
-        text,
-        "    #[must_use]\n    pub fn number(&self) -> i16 {{\n        match self {{"
-    );
+    line!(text, "        }}\n    }}\n\n    /// The number that chooses the message.");
+    line!(text, "    #[must_use]\n    pub fn number(&self) -> i16 {{\n        match self {{");
     for (id, file, _) in members {
         line!(text, "            Self::{}(_) => {id},", file.name);
     }
@@ -126,10 +95,7 @@ fn family(name: &str, doc: &str, members: &[(i16, &File, &Body)]) -> String {
 fn table(files: &[File]) -> String {
     let mut text = String::from("\nuse crate::versions::{Api, Listeners};\n");
     line!(text, "\n/// Kafka's APIs by their key.");
-    line!(
-        text,
-        "#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]"
-    );
+    line!(text, "#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]");
     line!(text, "#[repr(i16)]\npub enum ApiKey {{");
     let apis: Vec<_> = files
         .iter()
@@ -184,14 +150,8 @@ fn table(files: &[File]) -> String {
         line!(text, "            {key} => Self::{},", file.name);
     }
     line!(text, "            _ => return None,\n        }})\n    }}\n");
-    line!(
-        text,
-        "    /// The API's entry in the table of versions.\n    #[must_use]"
-    );
-    line!(
-        text,
-        "    pub fn api(self) -> &'static Api {{\n        match self {{"
-    );
+    line!(text, "    /// The API's entry in the table of versions.\n    #[must_use]");
+    line!(text, "    pub fn api(self) -> &'static Api {{\n        match self {{");
     for (at, (_, file)) in apis.iter().enumerate() {
         line!(text, "            Self::{} => &APIS[{at}],", file.name);
     }

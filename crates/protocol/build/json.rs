@@ -12,10 +12,7 @@ pub(crate) fn implementation(body: &Body, one: &Struct) -> String {
     let lifetime = if body.borrows(one) { "<'_>" } else { "" };
     line!(text, "\nimpl Json for {}{lifetime} {{", one.name);
     line!(text, "    #[allow(unused_variables, unused_mut)]");
-    line!(
-        text,
-        "    fn json(&self, version: i16) -> serde_json::Value {{"
-    );
+    line!(text, "    fn json(&self, version: i16) -> serde_json::Value {{");
     line!(text, "        let mut object = serde_json::Map::new();");
     for field in &one.fields {
         let mut conditions: Vec<String> = condition(body, field.versions).into_iter().collect();

@@ -35,25 +35,13 @@ pub(crate) fn file(file: &File, with_json: bool) -> String {
             inner += &default(body, one);
             inner += &code(body, one, with_json);
         }
-        line!(
-            inner,
-            "\nimpl<'a> Message<'a> for {} {{",
-            rust_struct(body, &body.structs[0])
-        );
+        line!(inner, "\nimpl<'a> Message<'a> for {} {{", rust_struct(body, &body.structs[0]));
         line!(inner, "    const NAME: &'static str = {:?};", body.name());
         line!(inner, "    const VERSION_MIN: i16 = {};", body.versions.min);
         line!(inner, "    const VERSION_MAX: i16 = {};", body.versions.max);
-        line!(
-            inner,
-            "    const FLEXIBLE_FROM: Option<i16> = {:?};\n}}",
-            body.flexible_from
-        );
+        line!(inner, "    const FLEXIBLE_FROM: Option<i16> = {:?};\n}}", body.flexible_from);
         for inner in inner.lines() {
-            line!(
-                text,
-                "{}{inner}",
-                if inner.is_empty() { "" } else { "    " }
-            );
+            line!(text, "{}{inner}", if inner.is_empty() { "" } else { "    " });
         }
         line!(text, "}}");
     }
@@ -62,11 +50,7 @@ pub(crate) fn file(file: &File, with_json: bool) -> String {
 
 /// The struct's name with its lifetime, if it borrows.
 fn rust_struct(body: &Body, one: &Struct) -> String {
-    format!(
-        "{}{}",
-        one.name,
-        if body.borrows(one) { "<'a>" } else { "" }
-    )
+    format!("{}{}", one.name, if body.borrows(one) { "<'a>" } else { "" })
 }
 
 fn rust_type(body: &Body, field: &Field) -> String {
@@ -77,16 +61,8 @@ fn rust_type(body: &Body, field: &Field) -> String {
         Type::Records => "Records<'a>".to_owned(),
         Type::Struct(name) => rust_struct(body, body.find(name)),
     };
-    let whole = if field.array {
-        format!("Vec<{element}>")
-    } else {
-        element
-    };
-    if field.nullable.is_some() {
-        format!("Option<{whole}>")
-    } else {
-        whole
-    }
+    let whole = if field.array { format!("Vec<{element}>") } else { element };
+    if field.nullable.is_some() { format!("Option<{whole}>") } else { whole }
 }
 
 fn definition(body: &Body, one: &Struct) -> String {
@@ -96,11 +72,7 @@ fn definition(body: &Body, one: &Struct) -> String {
     line!(text, "\n#[derive(Clone, Debug, {default}PartialEq)]");
     line!(text, "pub struct {} {{", rust_struct(body, one));
     for field in &one.fields {
-        let mut doc = field
-            .doc
-            .iter()
-            .map(|doc| format!("{doc}."))
-            .collect::<Vec<_>>();
+        let mut doc = field.doc.iter().map(|doc| format!("{doc}.")).collect::<Vec<_>>();
         let Versions { min, max } = field.versions;
         if min > body.versions.min && max < body.versions.max {
             doc.push(format!("In versions {min} to {max}."));
@@ -115,12 +87,7 @@ fn definition(body: &Body, one: &Struct) -> String {
         if !doc.is_empty() {
             line!(text, "    /// {}", doc.join(" "));
         }
-        line!(
-            text,
-            "    pub {}: {},",
-            field.rust_name(),
-            rust_type(body, field)
-        );
+        line!(text, "    pub {}: {},", field.rust_name(), rust_type(body, field));
     }
     line!(text, "}}");
     text
@@ -153,11 +120,7 @@ pub(crate) fn default_value(field: &Field) -> String {
                 Type::Records => "Records::Slice(&[])",
                 Type::Struct(name) => &format!("{name}::default()"),
             };
-            if field.nullable.is_some() {
-                format!("Some({value})")
-            } else {
-                value.to_owned()
-            }
+            if field.nullable.is_some() { format!("Some({value})") } else { value.to_owned() }
         }
     }
 }
@@ -172,12 +135,7 @@ fn default(body: &Body, one: &Struct) -> String {
             "\nimpl Default for {name}{lifetime} {{\n    fn default() -> Self {{\n        Self {{"
         );
         for field in &one.fields {
-            line!(
-                text,
-                "            {}: {},",
-                field.rust_name(),
-                default_value(field)
-            );
+            line!(text, "            {}: {},", field.rust_name(), default_value(field));
         }
         line!(text, "        }}\n    }}\n}}");
     }
@@ -186,16 +144,8 @@ fn default(body: &Body, one: &Struct) -> String {
 
 fn code(body: &Body, one: &Struct, with_json: bool) -> String {
     let mut text = String::new();
-    line!(
-        text,
-        "\nimpl<'a> Struct<'a> for {} {{",
-        rust_struct(body, one)
-    );
-    line!(
-        text,
-        "    const SIZE_MIN: usize = {};\n",
-        body.size_min(one)
-    );
+    line!(text, "\nimpl<'a> Struct<'a> for {} {{", rust_struct(body, one));
+    line!(text, "    const SIZE_MIN: usize = {};\n", body.size_min(one));
     text += &codec::read(body, one);
     text.push('\n');
     text += &codec::write(body, one);

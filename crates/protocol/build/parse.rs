@@ -15,11 +15,7 @@ pub(crate) fn file(path: &Path) -> Result<File> {
 
 /// `source` is the file's path, by whose name the module is called.
 pub(crate) fn parse(source: &str, text: &str) -> Result<File> {
-    let name = source
-        .rsplit('/')
-        .next()
-        .unwrap_or(source)
-        .trim_end_matches(".schema");
+    let name = source.rsplit('/').next().unwrap_or(source).trim_end_matches(".schema");
     let module = name.trim_start_matches(|letter: char| letter.is_ascii_digit() || letter == '_');
     let mut file = File {
         module: module.to_owned(),
@@ -59,11 +55,7 @@ fn read_line(file: &mut File, open: &mut Vec<usize>, line: &str) -> Result<()> {
         "api" | "record" => {
             let (id, name) = rest.split_once(' ').ok_or("no name")?;
             let id = number(id)?;
-            file.kind = if word == "api" {
-                Kind::Api(id)
-            } else {
-                Kind::Record(id)
-            };
+            file.kind = if word == "api" { Kind::Api(id) } else { Kind::Record(id) };
             file.name = name.to_owned();
         }
         "message" => file.name = rest.to_owned(),
@@ -86,10 +78,7 @@ fn read_body(side: &str, rest: &str) -> Result<Body> {
         flexible_from: None,
         stable_max: versions.max,
         header: None,
-        structs: vec![Struct {
-            name: String::new(),
-            fields: Vec::new(),
-        }],
+        structs: vec![Struct { name: String::new(), fields: Vec::new() }],
     };
     for part in parts {
         let (word, value) = part.rsplit_once(' ').ok_or("a lonely word")?;
@@ -145,17 +134,10 @@ fn read_field(body: &mut Body, open: &mut Vec<usize>, line: &str) -> Result<()> 
     // What is indented further belongs to the field's struct. A struct that is mentioned again
     // has nothing below it.
     if let Some(name) = inner {
-        let at = body
-            .structs
-            .iter()
-            .position(|one| one.name == name)
-            .unwrap_or_else(|| {
-                body.structs.push(Struct {
-                    name,
-                    fields: Vec::new(),
-                });
-                body.structs.len() - 1
-            });
+        let at = body.structs.iter().position(|one| one.name == name).unwrap_or_else(|| {
+            body.structs.push(Struct { name, fields: Vec::new() });
+            body.structs.len() - 1
+        });
         open.push(at);
     }
     Ok(())
@@ -168,13 +150,9 @@ fn read_type(written: &str, all: Versions) -> Result<(Type, bool, Option<Version
         Some((base, range)) => (base, Some(versions(range, all.max)?)),
         None => (written, None),
     };
-    let element = base
-        .strip_prefix('[')
-        .and_then(|base| base.strip_suffix(']'));
+    let element = base.strip_prefix('[').and_then(|base| base.strip_suffix(']'));
     let name = element.unwrap_or(base);
-    let fixed = FIXED
-        .into_iter()
-        .find(|ty| matches!(ty, Type::Fixed(known, ..) if *known == name));
+    let fixed = FIXED.into_iter().find(|ty| matches!(ty, Type::Fixed(known, ..) if *known == name));
     let ty = match name {
         "string" => Type::Text,
         "bytes" => Type::Bytes,
@@ -193,21 +171,14 @@ fn read_type(written: &str, all: Versions) -> Result<(Type, bool, Option<Version
 /// `3`, `3-5`, or `3+` up to the highest.
 fn versions(text: &str, max: i16) -> Result<Versions> {
     if let Some(min) = text.strip_suffix('+') {
-        return Ok(Versions {
-            min: number(min)?,
-            max,
-        });
+        return Ok(Versions { min: number(min)?, max });
     }
     let (min, max) = text.split_once('-').unwrap_or((text, text));
-    Ok(Versions {
-        min: number(min)?,
-        max: number(max)?,
-    })
+    Ok(Versions { min: number(min)?, max: number(max)? })
 }
 
 fn number<T: std::str::FromStr>(text: &str) -> Result<T> {
-    text.parse()
-        .map_err(|_| format!("'{text}' is not a number that fits"))
+    text.parse().map_err(|_| format!("'{text}' is not a number that fits"))
 }
 
 fn name_bodies(file: &mut File) {
@@ -240,10 +211,7 @@ fn check(body: &Body) -> Result<()> {
                 return wrong("records cannot be tagged: their place in the frame would move");
             }
             if field.array
-                && matches!(
-                    field.ty,
-                    Type::Bytes | Type::Records | Type::Fixed("bool", ..)
-                )
+                && matches!(field.ty, Type::Bytes | Type::Records | Type::Fixed("bool", ..))
             {
                 return wrong("there is no array of such elements yet");
             }

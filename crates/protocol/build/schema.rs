@@ -138,9 +138,7 @@ impl Body {
             .iter()
             .filter(|field| field.tag.is_none() && field.versions.contains(version));
         let tags = usize::from(self.flexible(version));
-        tags + present
-            .map(|field| self.field_size_at(field, version))
-            .sum::<usize>()
+        tags + present.map(|field| self.field_size_at(field, version)).sum::<usize>()
     }
 
     fn field_size_at(&self, field: &Field, version: i16) -> usize {
@@ -166,11 +164,7 @@ impl Field {
     /// The field's name in Rust.
     pub(crate) fn rust_name(&self) -> String {
         let name = snake_case(&self.name);
-        if ["type", "match"].contains(&name.as_str()) {
-            format!("r#{name}")
-        } else {
-            name
-        }
+        if ["type", "match"].contains(&name.as_str()) { format!("r#{name}") } else { name }
     }
 }
 

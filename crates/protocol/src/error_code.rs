@@ -359,10 +359,7 @@ mod tests {
     fn a_client_retries_what_may_heal_by_itself() {
         assert!(ErrorCode::NotLeaderOrFollower.is_retriable());
         assert!(!ErrorCode::MessageTooLarge.is_retriable());
-        let retriable = ErrorCode::ALL
-            .iter()
-            .filter(|code| code.is_retriable())
-            .count();
+        let retriable = ErrorCode::ALL.iter().filter(|code| code.is_retriable()).count();
         assert_eq!(retriable, 32);
     }
 }

@@ -86,16 +86,8 @@ pub(crate) fn read<'a, M: Message<'a> + Json>(
     let mut writer = Writer::with_capacity(bytes.len());
     decoded.message.write(&mut writer, version);
     // What could be read can be written, and what came in holds no ranges.
-    let encoded = writer
-        .finish()
-        .ok()
-        .and_then(|frame| frame.into_body())
-        .unwrap_or_default();
-    Ok(Reading {
-        json: decoded.message.json(version),
-        encoded,
-        trailing: decoded.trailing,
-    })
+    let encoded = writer.finish().ok().and_then(|frame| frame.into_body()).unwrap_or_default();
+    Ok(Reading { json: decoded.message.json(version), encoded, trailing: decoded.trailing })
 }
 
 /// Bytes in base64 with padding.
@@ -103,18 +95,12 @@ fn base64(bytes: &[u8]) -> String {
     const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     let mut text = String::with_capacity(bytes.len().div_ceil(3) * 4);
     for three in bytes.chunks(3) {
-        let bits = three
-            .iter()
-            .fold(0_u32, |bits, byte| bits << 8 | u32::from(*byte));
+        let bits = three.iter().fold(0_u32, |bits, byte| bits << 8 | u32::from(*byte));
         let bits = bits << (8 * (3 - three.len()));
         for place in 0..4 {
             let six = (bits >> (18 - 6 * place)) & 63;
             let letter = ALPHABET.get(six as usize).copied().unwrap_or_default();
-            text.push(if place > three.len() {
-                '='
-            } else {
-                char::from(letter)
-            });
+            text.push(if place > three.len() { '=' } else { char::from(letter) });
         }
     }
     text

@@ -41,11 +41,7 @@ pub fn open_request(frame: &[u8]) -> Result<OpenedRequest<'_>, OpenError> {
     let mut reader = Reader::new(frame);
     let header_version = api.api().request_header_version(version);
     let header = RequestHeader::decode_from(&mut reader, header_version)?;
-    Ok(OpenedRequest {
-        api,
-        header,
-        body: reader.rest(),
-    })
+    Ok(OpenedRequest { api, header, body: reader.rest() })
 }
 
 #[cfg(test)]
@@ -57,10 +53,7 @@ mod tests {
         let frame = [0, 18, 0, 3, 0, 0, 0, 7, 0, 2, b'm', b'e', 0, 1, 2, 3];
         let opened = open_request(&frame).unwrap();
         assert_eq!(opened.api, ApiKey::ApiVersions);
-        assert_eq!(
-            (opened.header.correlation_id, opened.header.client_id),
-            (7, Some("me"))
-        );
+        assert_eq!((opened.header.correlation_id, opened.header.client_id), (7, Some("me")));
         assert_eq!(opened.body, [1, 2, 3]);
     }
 
@@ -70,10 +63,7 @@ mod tests {
         for length in 4..12 {
             let frame = [0, 18, 0, 3, 0, 0, 0, 7, 0, 2, b'm', b'e'];
             let opened = open_request(&frame[..length]);
-            assert!(
-                matches!(opened, Err(OpenError::Header(_))),
-                "{length}: {opened:?}"
-            );
+            assert!(matches!(opened, Err(OpenError::Header(_))), "{length}: {opened:?}");
         }
     }
 

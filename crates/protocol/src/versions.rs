@@ -47,14 +47,7 @@ impl Api {
     /// The version of the header before a request.
     #[must_use]
     pub fn request_header_version(&self, version: i16) -> i16 {
-        if self
-            .request_flexible_from
-            .is_some_and(|from| version >= from)
-        {
-            2
-        } else {
-            1
-        }
+        if self.request_flexible_from.is_some_and(|from| version >= from) { 2 } else { 1 }
     }
 
     /// The version of the header before a response.
@@ -62,10 +55,7 @@ impl Api {
     pub fn response_header_version(&self, version: i16) -> i16 {
         // A client that asks for the versions does not know yet which header the broker speaks.
         self.response_header.unwrap_or_else(|| {
-            i16::from(
-                self.response_flexible_from
-                    .is_some_and(|from| version >= from),
-            )
+            i16::from(self.response_flexible_from.is_some_and(|from| version >= from))
         })
     }
 }
@@ -98,26 +88,11 @@ mod tests {
     #[test]
     fn headers_follow_the_version_save_for_the_answer_to_api_versions() {
         let produce = ApiKey::Produce.api();
-        assert_eq!(
-            (
-                produce.request_header_version(8),
-                produce.response_header_version(8)
-            ),
-            (1, 0)
-        );
-        assert_eq!(
-            (
-                produce.request_header_version(9),
-                produce.response_header_version(9)
-            ),
-            (2, 1)
-        );
+        assert_eq!((produce.request_header_version(8), produce.response_header_version(8)), (1, 0));
+        assert_eq!((produce.request_header_version(9), produce.response_header_version(9)), (2, 1));
         let versions = ApiKey::ApiVersions.api();
         assert_eq!(
-            (
-                versions.request_header_version(3),
-                versions.response_header_version(3)
-            ),
+            (versions.request_header_version(3), versions.response_header_version(3)),
             (2, 0)
         );
     }

@@ -1,8 +1,5 @@
 //! The fuzzers' corpora of record bytes as ordinary tests, so that nothing they found comes back.
-#![allow(
-    clippy::indexing_slicing,
-    reason = "the checks are shared with the fuzz targets"
-)]
+#![allow(clippy::indexing_slicing, reason = "the checks are shared with the fuzz targets")]
 
 #[path = "../../../fuzz/checks/compressed_batch.rs"]
 mod compressed_batch;

@@ -1,10 +1,6 @@
 //! What hostile record bytes are answered with. Each test has the number of its case in its
 //! name; the answer is Kafka's error code, which `kafka_code` spells out.
-#![allow(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    reason = "helpers of tests"
-)]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "helpers of tests")]
 
 use milena_protocol::Offset;
 use milena_protocol::records::{
@@ -49,10 +45,7 @@ fn rules() -> Rules {
         produce_version: 11,
         batch_bytes_max: 1 << 20,
         is_compacted: false,
-        timestamps: TimestampRule::Create {
-            before_max_ms: i64::MAX,
-            after_max_ms: 3_600_000,
-        },
+        timestamps: TimestampRule::Create { before_max_ms: i64::MAX, after_max_ms: 3_600_000 },
         now_ms: 1_700_000_000_000,
         origin: Origin::Client,
         budget: Budget::default(),
@@ -109,10 +102,7 @@ fn refused_in_every_codec(count: i32, records: &[u8], code: i16) {
         let mut payload = Vec::new();
         compress(codec, None, records, &mut payload).unwrap();
         let error = refused(&sealed(codec.id(), count, &payload), code);
-        assert!(
-            !matches!(error, RecordError::Codec { .. }),
-            "{codec:?}: {error}"
-        );
+        assert!(!matches!(error, RecordError::Codec { .. }), "{codec:?}: {error}");
     }
 }
 
@@ -153,11 +143,7 @@ fn hostile_13_checksum() {
         batch[at] ^= 0x10;
         let error = judge(&batch).unwrap_err();
         // What is asked before the checksum may be what is harmed.
-        let code = if at == ATTRIBUTES_AT + 1 {
-            [2, 76]
-        } else {
-            [2, 2]
-        };
+        let code = if at == ATTRIBUTES_AT + 1 { [2, 76] } else { [2, 2] };
         assert!(code.contains(&kafka_code(&error)), "byte {at}: {error}");
     }
 }
@@ -168,10 +154,7 @@ fn hostile_14_record_count() {
         refused(&edited(COUNT_AT, &count.to_be_bytes()), INVALID_RECORD);
     }
     for last_delta in [i32::MIN, -1, 1, 3, i32::MAX] {
-        refused(
-            &edited(LAST_DELTA_AT, &last_delta.to_be_bytes()),
-            INVALID_RECORD,
-        );
+        refused(&edited(LAST_DELTA_AT, &last_delta.to_be_bytes()), INVALID_RECORD);
     }
     // Both agree, and the records do not.
     refused_in_every_codec(2, &RECORD, INVALID_RECORD);
@@ -187,13 +170,7 @@ fn hostile_15_record_framing() {
         harmed.push([&RECORD[..at], bytes, &RECORD[at + 1..]].concat());
     };
     // The record's length: 0, negative, short, long, 2^31 - 1.
-    for length in [
-        &[0][..],
-        &[1],
-        &[14],
-        &[18],
-        &[0xfe, 0xff, 0xff, 0xff, 0x0f],
-    ] {
+    for length in [&[0][..], &[1], &[14], &[18], &[0xfe, 0xff, 0xff, 0xff, 0x0f]] {
         with(0, length);
     }
     // A number of six bytes, and one of 33 bits.
@@ -221,13 +198,7 @@ fn hostile_15_record_framing() {
     }
     let error = refused(&sealed(0, 1, &[0; 9]), INVALID_RECORD);
     let framing = FramingError::Length { declared: 0 };
-    assert_eq!(
-        error,
-        RecordError::Framing {
-            index: 0,
-            error: framing
-        }
-    );
+    assert_eq!(error, RecordError::Framing { index: 0, error: framing });
 }
 
 #[test]
@@ -243,17 +214,11 @@ fn hostile_16_not_exactly_one_batch() {
 
 #[test]
 fn hostile_17_control_batch() {
-    let batch = edited(
-        ATTRIBUTES_AT,
-        &Attributes(0).with_control(true).0.to_be_bytes(),
-    );
+    let batch = edited(ATTRIBUTES_AT, &Attributes(0).with_control(true).0.to_be_bytes());
     assert_eq!(refused(&batch, INVALID_RECORD), RecordError::Control);
     let horizon = Attributes(0).with_delete_horizon(true).0.to_be_bytes();
     refused(&edited(ATTRIBUTES_AT, &horizon), INVALID_RECORD);
-    let coordinator = Rules {
-        origin: Origin::Coordinator,
-        ..rules()
-    };
+    let coordinator = Rules { origin: Origin::Coordinator, ..rules() };
     validate(&batch, &coordinator, &mut Scratch::new()).unwrap();
 }
 
@@ -263,10 +228,7 @@ fn hostile_18_negative_sequence() {
         let mut batch = edited(PRODUCER_ID_AT, &9i64.to_be_bytes());
         batch[SEQUENCE_AT..SEQUENCE_AT + 4].copy_from_slice(&i32::to_be_bytes(sequence));
         refresh_crc(&mut batch);
-        assert_eq!(
-            refused(&batch, INVALID_RECORD),
-            RecordError::Sequence(sequence)
-        );
+        assert_eq!(refused(&batch, INVALID_RECORD), RecordError::Sequence(sequence));
     }
 }
 
@@ -276,35 +238,14 @@ fn hostile_19_codecs() {
     compress(Codec::Zstd, None, &RECORD, &mut payload).unwrap();
     let batch = sealed(Codec::Zstd.id(), 1, &payload);
     let mut scratch = Scratch::new();
-    validate(
-        &batch,
-        &Rules {
-            produce_version: 7,
-            ..rules()
-        },
-        &mut scratch,
-    )
-    .unwrap();
-    let early = validate(
-        &batch,
-        &Rules {
-            produce_version: 6,
-            ..rules()
-        },
-        &mut scratch,
-    );
-    assert_eq!(
-        kafka_code(&early.unwrap_err()),
-        UNSUPPORTED_COMPRESSION_TYPE
-    );
+    validate(&batch, &Rules { produce_version: 7, ..rules() }, &mut scratch).unwrap();
+    let early = validate(&batch, &Rules { produce_version: 6, ..rules() }, &mut scratch);
+    assert_eq!(kafka_code(&early.unwrap_err()), UNSUPPORTED_COMPRESSION_TYPE);
     for unknown in [5, 6, 7] {
         refused(&sealed(unknown, 1, &payload), UNSUPPORTED_COMPRESSION_TYPE);
     }
     for codec in [Codec::Gzip, Codec::Snappy, Codec::Lz4, Codec::Zstd] {
-        refused(
-            &sealed(codec.id(), 1, b"this is no compressed stream"),
-            CORRUPT_MESSAGE,
-        );
+        refused(&sealed(codec.id(), 1, b"this is no compressed stream"), CORRUPT_MESSAGE);
         refused(&sealed(codec.id(), 1, &[]), CORRUPT_MESSAGE);
         let mut whole = Vec::new();
         compress(codec, None, &RECORD.repeat(2), &mut whole).unwrap();
@@ -312,10 +253,7 @@ fn hostile_19_codecs() {
         for len in 0..whole.len() {
             let error = judge(&sealed(codec.id(), 1, &whole[..len])).unwrap_err();
             let code = kafka_code(&error);
-            assert!(
-                matches!(code, CORRUPT_MESSAGE | INVALID_RECORD),
-                "{codec:?} {len}: {error}"
-            );
+            assert!(matches!(code, CORRUPT_MESSAGE | INVALID_RECORD), "{codec:?} {len}: {error}");
         }
     }
 }
@@ -347,25 +285,16 @@ fn hostile_20_lying_claims() {
 fn hostile_21_batch_too_large() {
     let batch = good();
     let mut scratch = Scratch::new();
-    let fits = Rules {
-        batch_bytes_max: batch.len(),
-        ..rules()
-    };
+    let fits = Rules { batch_bytes_max: batch.len(), ..rules() };
     validate(&batch, &fits, &mut scratch).unwrap();
-    let tight = Rules {
-        batch_bytes_max: batch.len() - 1,
-        ..rules()
-    };
+    let tight = Rules { batch_bytes_max: batch.len() - 1, ..rules() };
     let error = validate(&batch, &tight, &mut scratch).unwrap_err();
     assert_eq!(kafka_code(&error), MESSAGE_TOO_LARGE);
 }
 
 #[test]
 fn hostile_22_null_key_on_a_compacted_topic() {
-    let rules = Rules {
-        is_compacted: true,
-        ..rules()
-    };
+    let rules = Rules { is_compacted: true, ..rules() };
     let mut scratch = Scratch::new();
     for codec in Codec::ALL {
         let mut builder = BatchBuilder::new(Offset::ZERO).with_codec(codec, None);
@@ -380,21 +309,9 @@ fn hostile_22_null_key_on_a_compacted_topic() {
             panic!("{codec:?}: null keys are named one by one");
         };
         assert_eq!(rejected.count, 1_500);
-        assert_eq!(
-            rejected.records.len(),
-            REJECTED_RECORDS_MAX,
-            "the list is bounded"
-        );
-        assert_eq!(
-            (rejected.records[0].index, rejected.records[1].index),
-            (1, 3)
-        );
-        assert!(
-            rejected
-                .records
-                .iter()
-                .all(|record| record.reason == Rejection::NullKey)
-        );
+        assert_eq!(rejected.records.len(), REJECTED_RECORDS_MAX, "the list is bounded");
+        assert_eq!((rejected.records[0].index, rejected.records[1].index), (1, 3));
+        assert!(rejected.records.iter().all(|record| record.reason == Rejection::NullKey));
     }
     validate(&good(), &rules, &mut scratch).unwrap();
 }
@@ -402,10 +319,7 @@ fn hostile_22_null_key_on_a_compacted_topic() {
 #[test]
 fn hostile_23_timestamps() {
     let now_ms = 1_700_000_000_000;
-    let near = TimestampRule::Create {
-        before_max_ms: 1_000,
-        after_max_ms: 500,
-    };
+    let near = TimestampRule::Create { before_max_ms: 1_000, after_max_ms: 500 };
     let mut scratch = Scratch::new();
     let mut judge = |timestamp: i64, timestamps: TimestampRule| {
         let mut builder = BatchBuilder::new(Offset::ZERO);
@@ -413,15 +327,7 @@ fn hostile_23_timestamps() {
         builder.append(timestamp, None, None, []);
         let mut batch = Vec::new();
         builder.build(&mut batch).unwrap();
-        validate(
-            &batch,
-            &Rules {
-                timestamps,
-                now_ms,
-                ..rules()
-            },
-            &mut scratch,
-        )
+        validate(&batch, &Rules { timestamps, now_ms, ..rules() }, &mut scratch)
     };
     for good in [now_ms - 1_000, now_ms + 500, -1] {
         judge(good, near).unwrap();
@@ -429,9 +335,7 @@ fn hostile_23_timestamps() {
     for bad in [now_ms - 1_001, now_ms + 501, 0, -2, i64::MAX, i64::MIN] {
         let error = judge(bad, near).unwrap_err();
         assert_eq!(kafka_code(&error), INVALID_TIMESTAMP, "{bad}: {error}");
-        let RecordError::Rejected(rejected) = error else {
-            panic!("the record is named")
-        };
+        let RecordError::Rejected(rejected) = error else { panic!("the record is named") };
         assert_eq!((rejected.count, rejected.records[0].index), (1, 1));
         let validated = judge(bad, TimestampRule::Append).unwrap();
         assert_eq!(validated.max_timestamp, now_ms, "the broker's clock counts");

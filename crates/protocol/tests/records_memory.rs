@@ -45,16 +45,8 @@ fn resident_peak(reset: bool) -> usize {
         std::fs::write("/proc/self/clear_refs", "5").unwrap();
     }
     let status = std::fs::read_to_string("/proc/self/status").unwrap();
-    let line = status
-        .lines()
-        .find(|line| line.starts_with("VmHWM:"))
-        .unwrap();
-    line.split_whitespace()
-        .nth(1)
-        .unwrap()
-        .parse::<usize>()
-        .unwrap()
-        * 1024
+    let line = status.lines().find(|line| line.starts_with("VmHWM:")).unwrap();
+    line.split_whitespace().nth(1).unwrap().parse::<usize>().unwrap() * 1024
 }
 
 fn sealed(codec: Codec, payload: &[u8]) -> Vec<u8> {
@@ -139,10 +131,7 @@ fn judge(batch: &[u8], budget: Budget) -> Cost {
         produce_version: 11,
         batch_bytes_max: usize::MAX,
         is_compacted: false,
-        timestamps: TimestampRule::Create {
-            before_max_ms: i64::MAX,
-            after_max_ms: i64::MAX,
-        },
+        timestamps: TimestampRule::Create { before_max_ms: i64::MAX, after_max_ms: i64::MAX },
         now_ms: 0,
         origin: Origin::Client,
         budget,
@@ -153,11 +142,7 @@ fn judge(batch: &[u8], budget: Budget) -> Cost {
     let mut scratch = Scratch::new();
     let verdict = validate(batch, &rules, &mut scratch).map(drop);
     let counted = PEAK.load(Ordering::Relaxed) - before;
-    Cost {
-        verdict,
-        counted,
-        resident: resident_peak(false).saturating_sub(resident_before),
-    }
+    Cost { verdict, counted, resident: resident_peak(false).saturating_sub(resident_before) }
 }
 
 #[test]
@@ -167,49 +152,24 @@ fn hostile_20_bombs_cost_a_window_and_no_more() {
     for codec in [Codec::Gzip, Codec::Lz4, Codec::Snappy] {
         let batch = bomb(codec, 100 * MIB);
         let over = judge(&batch, Budget::bytes(64 * MIB));
-        assert!(
-            matches!(over.verdict, Err(RecordError::OverBudget { .. })),
-            "{codec:?}"
-        );
+        assert!(matches!(over.verdict, Err(RecordError::OverBudget { .. })), "{codec:?}");
         let whole = judge(&batch, Budget::bytes(101 * MIB));
-        assert_eq!(
-            whole.verdict,
-            Ok(()),
-            "{codec:?}: as a stream it is harmless"
-        );
+        assert_eq!(whole.verdict, Ok(()), "{codec:?}: as a stream it is harmless");
         for cost in [over, whole] {
-            println!(
-                "{codec:?}: {} B counted, {} B resident",
-                cost.counted, cost.resident
-            );
+            println!("{codec:?}: {} B counted, {} B resident", cost.counted, cost.resident);
             assert!(cost.counted < small, "{codec:?}: {} bytes", cost.counted);
-            assert!(
-                cost.resident < 2 * small,
-                "{codec:?}: {} bytes",
-                cost.resident
-            );
+            assert!(cost.resident < 2 * small, "{codec:?}: {} bytes", cost.resident);
         }
     }
     // As large as a record can be: 2 GiB less a little, in 64 KiB.
     let batch = zstd_bomb(i32::MAX as usize - 64);
     let cost = judge(&batch, Budget::default());
-    println!(
-        "zstd, {} B: {} B counted, {} B resident",
-        batch.len(),
-        cost.counted,
-        cost.resident
-    );
+    println!("zstd, {} B: {} B counted, {} B resident", batch.len(), cost.counted, cost.resident);
     assert!(matches!(cost.verdict, Err(RecordError::OverBudget { .. })));
-    assert!(
-        cost.counted < small && cost.resident < 36 * MIB,
-        "32 MiB of the window"
-    );
+    assert!(cost.counted < small && cost.resident < 36 * MIB, "32 MiB of the window");
     // A frame that asks for 128 MiB and holds one record pays for what it holds.
     let cost = judge(&zstd_bomb(1_000), Budget::default());
-    println!(
-        "zstd, large window: {} B counted, {} B resident",
-        cost.counted, cost.resident
-    );
+    println!("zstd, large window: {} B counted, {} B resident", cost.counted, cost.resident);
     assert_eq!(cost.verdict, Ok(()));
     assert!(cost.resident < 2 * small, "{} bytes", cost.resident);
 }

@@ -3,11 +3,7 @@
 //! `fixtures/batches.jsonl.zst` was written by `tests/oracle/run.sh` with Apache Kafka's classes.
 //! In the other direction this test leaves `records_ours.jsonl` in the target's temporary
 //! folder, which `tests/oracle/oracle verify-batches FILE` lets Kafka read.
-#![allow(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    reason = "helpers of tests"
-)]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "helpers of tests")]
 
 use std::fmt::Write as _;
 
@@ -22,12 +18,8 @@ const FIXTURE: &[u8] = include_bytes!("fixtures/batches.jsonl.zst");
 
 fn lines() -> Vec<Value> {
     let text = zstd::decode_all(FIXTURE).unwrap();
-    let lines = text
-        .split(|byte| *byte == b'\n')
-        .filter(|line| !line.is_empty());
-    lines
-        .map(|line| serde_json::from_slice(line).unwrap())
-        .collect()
+    let lines = text.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
+    lines.map(|line| serde_json::from_slice(line).unwrap()).collect()
 }
 
 fn unhex(text: &str) -> Vec<u8> {
@@ -49,17 +41,11 @@ fn base64(bytes: Option<&[u8]>) -> Value {
     };
     let mut text = String::new();
     for chunk in bytes.chunks(3) {
-        let group = chunk
-            .iter()
-            .fold(0u32, |group, byte| group << 8 | u32::from(*byte));
+        let group = chunk.iter().fold(0u32, |group, byte| group << 8 | u32::from(*byte));
         let group = group << (8 * (3 - chunk.len()));
         for place in 0..4 {
             let letter = LETTERS[(group >> (18 - 6 * place)) as usize & 63];
-            text.push(if place > chunk.len() {
-                '='
-            } else {
-                letter as char
-            });
+            text.push(if place > chunk.len() { '=' } else { letter as char });
         }
     }
     Value::String(text)
@@ -85,9 +71,7 @@ fn describe(name: &str, bytes: &[u8], scratch: &mut Scratch) -> Value {
     let header = *batch.header();
     let attributes = header.attributes;
     let records = batch.records(scratch, Budget::default()).unwrap();
-    let records: Vec<_> = records
-        .map(|record| describe_record(&record.unwrap()))
-        .collect();
+    let records: Vec<_> = records.map(|record| describe_record(&record.unwrap())).collect();
     json!({
         "name": name,
         "codec": Codec::from_id(attributes.codec_id()).unwrap().name(),
@@ -120,8 +104,7 @@ fn in_order(mut line: Value) -> String {
     });
     let records = records.collect::<Vec<_>>().join(",");
     line.as_object_mut().unwrap().remove("records");
-    line.to_string()
-        .replacen('{', &format!("{{\"records\":[{records}],"), 1)
+    line.to_string().replacen('{', &format!("{{\"records\":[{records}],"), 1)
 }
 
 #[test]
@@ -154,10 +137,7 @@ fn rules(origin: Origin) -> Rules {
         produce_version: 11,
         batch_bytes_max: 1 << 20,
         is_compacted: false,
-        timestamps: TimestampRule::Create {
-            before_max_ms: i64::MAX,
-            after_max_ms: i64::MAX,
-        },
+        timestamps: TimestampRule::Create { before_max_ms: i64::MAX, after_max_ms: i64::MAX },
         now_ms: 0,
         origin,
         budget: Budget::default(),
@@ -174,33 +154,17 @@ fn validates_what_kafka_wrote() {
         let mut bytes = unhex(line["hex"].as_str().unwrap());
         milena_protocol::records::assign(&mut bytes, Offset::ZERO, LeaderEpoch::UNKNOWN);
         let only_in_logs = line["timestampType"] == "LogAppendTime"
-            || [
-                "gaps",
-                "last offset without record",
-                "delete horizon",
-                "all records gone",
-            ]
-            .contains(&name);
+            || ["gaps", "last offset without record", "delete horizon", "all records gone"]
+                .contains(&name);
         let is_control = line["control"] == true;
-        let origin = if is_control {
-            Origin::Coordinator
-        } else {
-            Origin::Client
-        };
+        let origin = if is_control { Origin::Coordinator } else { Origin::Client };
         let verdict = validate(&bytes, &rules(origin), &mut scratch);
         assert_eq!(verdict.is_err(), only_in_logs, "{name}: {verdict:?}");
         if is_control {
-            assert!(
-                validate(&bytes, &rules(Origin::Client), &mut scratch).is_err(),
-                "{name}"
-            );
+            assert!(validate(&bytes, &rules(Origin::Client), &mut scratch).is_err(), "{name}");
         }
         if let Ok(validated) = verdict {
-            assert_eq!(
-                json!(validated.max_timestamp),
-                line["maxTimestamp"],
-                "{name}"
-            );
+            assert_eq!(json!(validated.max_timestamp), line["maxTimestamp"], "{name}");
             taken += 1;
         }
     }
@@ -216,15 +180,10 @@ fn markers_are_kafkas_byte_for_byte() {
             continue;
         }
         let bytes = unhex(line["hex"].as_str().unwrap());
-        let marker = EndTransactionMarker {
-            is_commit,
-            coordinator_epoch: 14,
-        };
+        let marker = EndTransactionMarker { is_commit, coordinator_epoch: 14 };
         let (id, epoch) = (ProducerId(4_711), ProducerEpoch(3));
         let mut ours = Vec::new();
-        marker
-            .build(Offset(123), id, epoch, 1_700_000_000_000, &mut ours)
-            .unwrap();
+        marker.build(Offset(123), id, epoch, 1_700_000_000_000, &mut ours).unwrap();
         milena_protocol::records::assign(&mut ours, Offset(123), LeaderEpoch(6));
         assert_eq!(hex(&ours), hex(&bytes));
         let batch = Batch::check(&bytes).unwrap();
@@ -242,12 +201,7 @@ fn writes_batches_for_kafka_to_read() {
     let mut scratch = Scratch::new();
     let mut text = String::new();
     let mut add = |name: &str, batch: &[u8]| {
-        writeln!(
-            text,
-            "{}",
-            in_order(describe(name, batch, &mut Scratch::new()))
-        )
-        .unwrap();
+        writeln!(text, "{}", in_order(describe(name, batch, &mut Scratch::new()))).unwrap();
     };
     for line in lines().into_iter().filter(|line| line["magic"] == 2) {
         let name = line["name"].as_str().unwrap();
@@ -255,15 +209,7 @@ fn writes_batches_for_kafka_to_read() {
         let batch = Batch::check(&bytes).unwrap();
         for codec in Codec::ALL {
             let mut again = Vec::new();
-            recompress(
-                &batch,
-                codec,
-                None,
-                Budget::default(),
-                &mut scratch,
-                &mut again,
-            )
-            .unwrap();
+            recompress(&batch, codec, None, Budget::default(), &mut scratch, &mut again).unwrap();
             add(&format!("recompressed {name}"), &again);
             let mut builder = BatchBuilder::in_place_of(batch.header()).with_codec(codec, None);
             for record in batch.records(&mut scratch, Budget::default()).unwrap() {
@@ -275,11 +221,7 @@ fn writes_batches_for_kafka_to_read() {
             // Under an append time the records' own timestamps are gone.
             let is_exact = line["timestampType"] == "CreateTime";
             if is_exact && line["codec"] == "none" && codec == Codec::None {
-                assert_eq!(
-                    hex(&built),
-                    hex(&bytes),
-                    "{name}: byte for byte what Kafka wrote"
-                );
+                assert_eq!(hex(&built), hex(&bytes), "{name}: byte for byte what Kafka wrote");
             }
         }
     }
@@ -295,20 +237,11 @@ fn writes_batches_for_kafka_to_read() {
             for index in 0..300u32 {
                 let value: Vec<u8> = (0..index * 7 % 3_000)
                     .map(|at| {
-                        noise = noise
-                            .wrapping_mul(6_364_136_223_846_793_005)
-                            .wrapping_add(1);
-                        if index % 3 == 0 {
-                            (noise >> 56) as u8
-                        } else {
-                            (at % 50) as u8
-                        }
+                        noise = noise.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+                        if index % 3 == 0 { (noise >> 56) as u8 } else { (at % 50) as u8 }
                     })
                     .collect();
-                let headers = [Header {
-                    key: b"trace",
-                    value: Some(b"id"),
-                }];
+                let headers = [Header { key: b"trace", value: Some(b"id") }];
                 let key = index.to_be_bytes();
                 builder.append(
                     1_700_000_000_000 + i64::from(index),
@@ -324,9 +257,6 @@ fn writes_batches_for_kafka_to_read() {
         }
     }
     let path = concat!(env!("CARGO_TARGET_TMPDIR"), "/records_ours.jsonl");
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "the file is for another program, not ours"
-    )]
+    #[expect(clippy::disallowed_methods, reason = "the file is for another program, not ours")]
     std::fs::write(path, text).unwrap();
 }

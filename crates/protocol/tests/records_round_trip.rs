@@ -28,22 +28,9 @@ fn bytes() -> impl Strategy<Value = Vec<u8>> {
 }
 
 fn record() -> impl Strategy<Value = Plain> {
-    let headers = vec(
-        (vec(any::<u8>(), 0..20), option::of(vec(any::<u8>(), 0..20))),
-        0..4,
-    );
-    (
-        0i64..i64::MAX / 4,
-        option::of(vec(any::<u8>(), 0..40)),
-        option::of(bytes()),
-        headers,
-    )
-        .prop_map(|(timestamp, key, value, headers)| Plain {
-            timestamp,
-            key,
-            value,
-            headers,
-        })
+    let headers = vec((vec(any::<u8>(), 0..20), option::of(vec(any::<u8>(), 0..20))), 0..4);
+    (0i64..i64::MAX / 4, option::of(vec(any::<u8>(), 0..40)), option::of(bytes()), headers)
+        .prop_map(|(timestamp, key, value, headers)| Plain { timestamp, key, value, headers })
 }
 
 fn rules() -> Rules {
@@ -51,10 +38,7 @@ fn rules() -> Rules {
         produce_version: 11,
         batch_bytes_max: usize::MAX,
         is_compacted: false,
-        timestamps: TimestampRule::Create {
-            before_max_ms: i64::MAX,
-            after_max_ms: i64::MAX,
-        },
+        timestamps: TimestampRule::Create { before_max_ms: i64::MAX, after_max_ms: i64::MAX },
         now_ms: 0,
         origin: Origin::Client,
         budget: Budget::default(),
@@ -62,21 +46,16 @@ fn rules() -> Rules {
 }
 
 fn build(records: &[Plain], codec: Codec) -> Vec<u8> {
-    let mut builder = BatchBuilder::new(Offset::ZERO)
-        .with_codec(codec, None)
-        .with_producer(ProducerId(7), ProducerEpoch(1), 5);
+    let mut builder = BatchBuilder::new(Offset::ZERO).with_codec(codec, None).with_producer(
+        ProducerId(7),
+        ProducerEpoch(1),
+        5,
+    );
     for record in records {
-        let headers = record.headers.iter().map(|(key, value)| Header {
-            key,
-            value: value.as_deref(),
-        });
+        let headers =
+            record.headers.iter().map(|(key, value)| Header { key, value: value.as_deref() });
         let headers: Vec<_> = headers.collect();
-        builder.append(
-            record.timestamp,
-            record.key.as_deref(),
-            record.value.as_deref(),
-            headers,
-        );
+        builder.append(record.timestamp, record.key.as_deref(), record.value.as_deref(), headers);
     }
     let mut out = Vec::new();
     builder.build(&mut out).unwrap();
@@ -183,9 +162,7 @@ fn every_flipped_byte_is_refused_or_harmless() {
                 harmed[at] ^= mask;
                 let verdict = validate(&harmed, &rules(), &mut scratch);
                 if (12..16).contains(&at) {
-                    verdict
-                        .unwrap()
-                        .place(&mut harmed, Offset::ZERO, LeaderEpoch::UNKNOWN);
+                    verdict.unwrap().place(&mut harmed, Offset::ZERO, LeaderEpoch::UNKNOWN);
                     assert_eq!(harmed, batch, "{codec:?}: the leader epoch is overwritten");
                 } else {
                     assert!(verdict.is_err(), "{codec:?}: byte {at} with {mask:#x}");
@@ -211,19 +188,13 @@ fn a_buffer_of_batches_is_walked_to_its_torn_end() {
     let whole = log.len();
     log.extend_from_slice(&one(b"torn", 3)[..50]);
     for mut batches in [Batches::new(&log), Batches::checking(&log)] {
-        let offsets: Vec<_> = batches
-            .by_ref()
-            .map(|batch| batch.header().base_offset.0)
-            .collect();
+        let offsets: Vec<_> = batches.by_ref().map(|batch| batch.header().base_offset.0).collect();
         assert_eq!(offsets, [0, 1, 2]);
         assert_eq!(batches.position(), whole);
         assert!(batches.stopped().unwrap().is_incomplete());
     }
     log[whole / 3 + 40] ^= 1;
     let mut batches = Batches::checking(&log);
-    assert_eq!(
-        (batches.by_ref().count(), batches.position()),
-        (1, whole / 3)
-    );
+    assert_eq!((batches.by_ref().count(), batches.position()), (1, whole / 3));
     assert!(!batches.stopped().unwrap().is_incomplete());
 }

@@ -56,10 +56,7 @@ impl EpochCache {
         if self.entries.len() == self.entries.capacity() && kept < 4 {
             self.entries.reserve_exact(1);
         }
-        self.entries.push(EpochEntry {
-            epoch,
-            start_offset,
-        });
+        self.entries.push(EpochEntry { epoch, start_offset });
         true
     }
 
@@ -113,17 +110,12 @@ impl EpochCache {
         if requested == LeaderEpoch::UNKNOWN {
             return None;
         }
-        if self
-            .latest()
-            .is_some_and(|latest| latest.epoch == requested)
-        {
+        if self.latest().is_some_and(|latest| latest.epoch == requested) {
             return Some((requested, log_end));
         }
         let end = self.next(requested)?.start_offset;
         // `next` of the epoch below is the greatest at or below the requested one.
-        let at = self
-            .entries
-            .partition_point(|entry| entry.epoch <= requested);
+        let at = self.entries.partition_point(|entry| entry.epoch <= requested);
         let floor = at.checked_sub(1).and_then(|at| self.entries.get(at));
         Some((floor.map_or(requested, |entry| entry.epoch), end))
     }
@@ -131,21 +123,15 @@ impl EpochCache {
     /// The epoch in which the record at `offset` was written; `None` below the earliest entry.
     #[must_use]
     pub fn epoch_for_offset(&self, offset: Offset) -> Option<LeaderEpoch> {
-        let at = self
-            .entries
-            .partition_point(|entry| entry.start_offset <= offset);
-        self.entries
-            .get(at.checked_sub(1)?)
-            .map(|entry| entry.epoch)
+        let at = self.entries.partition_point(|entry| entry.start_offset <= offset);
+        self.entries.get(at.checked_sub(1)?).map(|entry| entry.epoch)
     }
 
     /// Drops what began at or above `end`, after the log was cut there. Says whether that
     /// changed anything.
     pub fn truncate_from_end(&mut self, end: Offset) -> bool {
         let before = self.entries.len();
-        let kept = self
-            .entries
-            .partition_point(|entry| entry.start_offset < end);
+        let kept = self.entries.partition_point(|entry| entry.start_offset < end);
         self.entries.truncate(kept);
         kept != before
     }
@@ -153,9 +139,7 @@ impl EpochCache {
     /// Drops what ended at or below `start`, after everything before it was removed. The epoch
     /// that `start` is in now begins there. Says whether that changed anything.
     pub fn truncate_from_start(&mut self, start: Offset) -> bool {
-        let ended = self
-            .entries
-            .partition_point(|entry| entry.start_offset <= start);
+        let ended = self.entries.partition_point(|entry| entry.start_offset <= start);
         let Some(gone) = ended.checked_sub(1) else {
             return false;
         };
@@ -187,11 +171,7 @@ mod tests {
     }
 
     fn pairs(cache: &EpochCache) -> Vec<(i32, i64)> {
-        cache
-            .entries()
-            .iter()
-            .map(|entry| (entry.epoch.0, entry.start_offset.0))
-            .collect()
+        cache.entries().iter().map(|entry| (entry.epoch.0, entry.start_offset.0)).collect()
     }
 
     fn end(cache: &EpochCache, epoch: i32, log_end: i64) -> Option<(i32, i64)> {
@@ -201,33 +181,12 @@ mod tests {
 
     #[test]
     fn contradicted_entries_give_way() {
-        assert_eq!(
-            pairs(&cache(&[(1, 0), (2, 10), (3, 20)])),
-            [(1, 0), (2, 10), (3, 20)]
-        );
-        assert_eq!(
-            pairs(&cache(&[(1, 0), (2, 10), (3, 20), (2, 15)])),
-            [(1, 0), (2, 15)]
-        );
-        assert_eq!(
-            pairs(&cache(&[(1, 0), (2, 10), (3, 20), (4, 10)])),
-            [(1, 0), (4, 10)]
-        );
-        assert_eq!(
-            pairs(&cache(&[(1, 5), (1, 9)])),
-            [(1, 5)],
-            "an epoch keeps its start"
-        );
-        assert_eq!(
-            pairs(&cache(&[(1, 5), (1, 3)])),
-            [(1, 3)],
-            "unless it is lower"
-        );
-        assert_eq!(
-            pairs(&cache(&[(-1, 5), (1, -1)])),
-            [],
-            "unknown is no epoch"
-        );
+        assert_eq!(pairs(&cache(&[(1, 0), (2, 10), (3, 20)])), [(1, 0), (2, 10), (3, 20)]);
+        assert_eq!(pairs(&cache(&[(1, 0), (2, 10), (3, 20), (2, 15)])), [(1, 0), (2, 15)]);
+        assert_eq!(pairs(&cache(&[(1, 0), (2, 10), (3, 20), (4, 10)])), [(1, 0), (4, 10)]);
+        assert_eq!(pairs(&cache(&[(1, 5), (1, 9)])), [(1, 5)], "an epoch keeps its start");
+        assert_eq!(pairs(&cache(&[(1, 5), (1, 3)])), [(1, 3)], "unless it is lower");
+        assert_eq!(pairs(&cache(&[(-1, 5), (1, -1)])), [], "unknown is no epoch");
     }
 
     #[test]
@@ -239,11 +198,7 @@ mod tests {
         assert_eq!(end(&cache, 4, 50), Some((4, 30)));
         assert_eq!(end(&cache, 6, 50), Some((4, 30)));
         assert_eq!(end(&cache, 2, 50), Some((2, 20)));
-        assert_eq!(
-            end(&cache, 1, 50),
-            Some((1, 5)),
-            "gone: go on from where the log begins"
-        );
+        assert_eq!(end(&cache, 1, 50), Some((1, 5)), "gone: go on from where the log begins");
         assert_eq!(end(&EpochCache::default(), 0, 50), None);
     }
 
@@ -303,12 +258,7 @@ mod tests {
                 return Some((epoch, self.end()));
             }
             let above = self.epochs.iter().position(|&other| other > epoch)?;
-            let floor = self
-                .epochs
-                .iter()
-                .copied()
-                .filter(|&other| other <= epoch)
-                .max();
+            let floor = self.epochs.iter().copied().filter(|&other| other <= epoch).max();
             Some((floor.unwrap_or(epoch), self.start + above as i64))
         }
     }

@@ -1,22 +1,17 @@
 //! What can go wrong with a log directory, in words that name the file and what to do.
 
-use std::{io, path::{Path, PathBuf}};
+use std::{
+    io,
+    path::{Path, PathBuf},
+};
 
 /// A failure of the disk or of what lies on it.
 #[derive(Debug, thiserror::Error)]
 pub enum StorageError {
     #[error("cannot {doing} {}: {source}", path.display())]
-    Io {
-        doing: &'static str,
-        path: PathBuf,
-        source: io::Error,
-    },
+    Io { doing: &'static str, path: PathBuf, source: io::Error },
     #[error("{} is corrupt at byte {position}: {reason}", path.display())]
-    Corrupt {
-        path: PathBuf,
-        position: u64,
-        reason: String,
-    },
+    Corrupt { path: PathBuf, position: u64, reason: String },
     #[error(
         "log directory {} is in use by another process; stop it, or choose another log.dirs",
         .0.display()

@@ -27,5 +27,6 @@ pub use config::{DirectoryConfig, LogConfig};
 pub use directory::{DirectoryIdentity, LogDirectory, OpenOptions, Workers};
 pub use error::StorageError;
 pub use log::{
-    AppendError, Appended, Limit, Log, Piece, ReadError, ReadPlan, TimestampedOffset, TopicPartition,
+    AppendError, Appended, Limit, Log, Piece, ReadError, ReadPlan, TimestampedOffset,
+    TopicPartition,
 };

@@ -26,11 +26,7 @@ impl MetaProperties {
     /// Understands version 1, and version 0 where it names cluster and broker.
     pub fn parse(bytes: &[u8]) -> Result<Self, TextError> {
         let properties = parse_properties(bytes);
-        let missing = |reason| TextError {
-            line: 1,
-            position: 0,
-            reason,
-        };
+        let missing = |reason| TextError { line: 1, position: 0, reason };
         let find = |key: &str| properties.get(key).map(String::as_str);
         let node_key = match find("version").unwrap_or("0") {
             "0" => "broker.id",
@@ -42,9 +38,7 @@ impl MetaProperties {
         let directory_id = find("directory.id").map(str::parse).transpose();
         Ok(Self {
             cluster_id: cluster_id.to_owned(),
-            node_id: node_id
-                .parse()
-                .map_err(|_| missing("the node's id is no number"))?,
+            node_id: node_id.parse().map_err(|_| missing("the node's id is no number"))?,
             directory_id: directory_id.map_err(|_| missing("directory.id is no id"))?,
         })
     }
@@ -77,10 +71,7 @@ fn parse_properties(bytes: &[u8]) -> BTreeMap<String, String> {
     let mut is_continued = false;
     for line in lines(bytes) {
         let start = line.bytes.iter().position(|byte| !is_blank(*byte));
-        let text = line
-            .bytes
-            .get(start.unwrap_or(line.bytes.len())..)
-            .unwrap_or_default();
+        let text = line.bytes.get(start.unwrap_or(line.bytes.len())..).unwrap_or_default();
         if !is_continued && matches!(text.first(), None | Some(b'#' | b'!')) {
             continue;
         }
@@ -143,10 +134,7 @@ fn unescaped(bytes: &[u8]) -> String {
         rest = after;
         let hex = || {
             let digits = std::str::from_utf8(after.get(..4)?).ok()?;
-            digits
-                .bytes()
-                .all(|digit| digit.is_ascii_hexdigit())
-                .then_some(digits)
+            digits.bytes().all(|digit| digit.is_ascii_hexdigit()).then_some(digits)
         };
         match (*escaped, hex()) {
             (b'u', Some(digits)) => {
@@ -208,18 +196,10 @@ mod tests {
         let text = b"! comment \\\n a\\:b\\ c : d \\\n   e=f\\u0041\\t\\x\\u00zz\n\n\
                      empty\nkey  value \ncut\\";
         let found = parse_properties(text);
-        let pairs: Vec<_> = found
-            .iter()
-            .map(|(key, value)| (&**key, &**value))
-            .collect();
+        let pairs: Vec<_> = found.iter().map(|(key, value)| (&**key, &**value)).collect();
         assert_eq!(
             pairs,
-            [
-                ("a:b c", "d e=fA\txu00zz"),
-                ("cut", ""),
-                ("empty", ""),
-                ("key", "value ")
-            ]
+            [("a:b c", "d e=fA\txu00zz"), ("cut", ""), ("empty", ""), ("key", "value ")]
         );
     }
 
@@ -227,28 +207,13 @@ mod tests {
     fn what_is_missing_is_named() {
         for (text, reason) in [
             ("", "the node's id is missing"),
-            (
-                "version=2\nnode.id=1\ncluster.id=a",
-                "the version is neither 0 nor 1",
-            ),
-            (
-                "version=1\nbroker.id=1\ncluster.id=a",
-                "the node's id is missing",
-            ),
+            ("version=2\nnode.id=1\ncluster.id=a", "the version is neither 0 nor 1"),
+            ("version=1\nbroker.id=1\ncluster.id=a", "the node's id is missing"),
             ("version=1\nnode.id=1", "cluster.id is missing"),
-            (
-                "version=1\nnode.id=one\ncluster.id=a",
-                "the node's id is no number",
-            ),
-            (
-                "version=1\nnode.id=1\ncluster.id=a\ndirectory.id=b",
-                "directory.id is no id",
-            ),
+            ("version=1\nnode.id=one\ncluster.id=a", "the node's id is no number"),
+            ("version=1\nnode.id=1\ncluster.id=a\ndirectory.id=b", "directory.id is no id"),
         ] {
-            assert_eq!(
-                MetaProperties::parse(text.as_bytes()).unwrap_err().reason,
-                reason
-            );
+            assert_eq!(MetaProperties::parse(text.as_bytes()).unwrap_err().reason, reason);
         }
     }
 

@@ -108,11 +108,7 @@ pub struct SegmentFile {
 impl SegmentFile {
     #[must_use]
     pub const fn live(base_offset: Offset, kind: FileKind) -> Self {
-        Self {
-            base_offset,
-            kind,
-            stage: Stage::Live,
-        }
+        Self { base_offset, kind, stage: Stage::Live }
     }
 
     #[must_use]
@@ -129,14 +125,8 @@ impl SegmentFile {
         let base_offset = Offset(digits.parse().ok()?);
         FileKind::ALL.into_iter().find_map(|kind| {
             let rest = suffixes.strip_prefix(kind.suffix())?;
-            let stage = Stage::ALL
-                .into_iter()
-                .find(|stage| stage.suffix() == rest)?;
-            Some(Self {
-                base_offset,
-                kind,
-                stage,
-            })
+            let stage = Stage::ALL.into_iter().find(|stage| stage.suffix() == rest)?;
+            Some(Self { base_offset, kind, stage })
         })
     }
 }
@@ -144,12 +134,7 @@ impl SegmentFile {
 impl fmt::Display for SegmentFile {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let offset = self.base_offset.0;
-        write!(
-            f,
-            "{offset:0OFFSET_DIGITS$}{}{}",
-            self.kind.suffix(),
-            self.stage.suffix()
-        )
+        write!(f, "{offset:0OFFSET_DIGITS$}{}{}", self.kind.suffix(), self.stage.suffix())
     }
 }
 
@@ -205,11 +190,7 @@ impl<'a> PartitionFolder<'a> {
         if topic.is_empty() || !canonical {
             return None;
         }
-        Some(Self {
-            topic,
-            partition: number.parse().ok()?,
-            mark,
-        })
+        Some(Self { topic, partition: number.parse().ok()?, mark })
     }
 }
 
@@ -262,11 +243,7 @@ mod tests {
         assert_eq!(swap.to_string(), "09223372036854775807.timeindex.swap");
         for kind in FileKind::ALL {
             for stage in Stage::ALL {
-                let file = SegmentFile {
-                    base_offset: Offset(1 << 40),
-                    kind,
-                    stage,
-                };
+                let file = SegmentFile { base_offset: Offset(1 << 40), kind, stage };
                 assert_eq!(SegmentFile::parse(&file.to_string()), Some(file));
             }
         }
@@ -336,12 +313,8 @@ mod tests {
     #[test]
     fn journal_files_have_one_spelling() {
         assert_eq!(parse_journal_file(&journal_file(17)), Some(17));
-        for name in [
-            "milena-journal-",
-            "milena-journal-01",
-            "milena-journal-+1",
-            "milena-journal",
-        ] {
+        for name in ["milena-journal-", "milena-journal-01", "milena-journal-+1", "milena-journal"]
+        {
             assert_eq!(parse_journal_file(name), None, "{name}");
         }
     }

@@ -12,11 +12,7 @@ use crate::{
 };
 
 pub fn parse(bytes: &[u8]) -> Result<Uuid, TextError> {
-    let end = TextError {
-        line: 1,
-        position: 0,
-        reason: "ends before the topic id",
-    };
+    let end = TextError { line: 1, position: 0, reason: "ends before the topic id" };
     let mut lines = lines(bytes);
     let version = lines.next().ok_or_else(|| end.clone())?;
     if value(&version, "version")? != "0" {
@@ -64,10 +60,7 @@ mod tests {
         let text = b"version: 0\ntopic_id: ASNFZ4mrze_-3LqYdlQyEA";
         assert_eq!(format(id), text);
         assert_eq!(parse(text), Ok(id));
-        assert_eq!(
-            parse(b"version:0\r\ntopic_id :ASNFZ4mrze_-3LqYdlQyEA\r\n"),
-            Ok(id)
-        );
+        assert_eq!(parse(b"version:0\r\ntopic_id :ASNFZ4mrze_-3LqYdlQyEA\r\n"), Ok(id));
     }
 
     #[test]

@@ -1,9 +1,6 @@
 //! Batches for tests.
 
-use milena_protocol::{
-    Offset,
-    records::BatchBuilder,
-};
+use milena_protocol::{Offset, records::BatchBuilder};
 
 /// A batch of `count` small records at `base_offset`.
 pub(crate) fn batch(base_offset: i64, count: i64) -> Vec<u8> {

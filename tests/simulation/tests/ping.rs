@@ -65,9 +65,7 @@ async fn ask(trace: &RefCell<Trace>) -> io::Result<()> {
             answer = Some(ping(&mut stream, number).await);
         }
         answer.unwrap()?;
-        trace
-            .borrow_mut()
-            .push((number, SimulatedClock.monotonic(), answered_at_once));
+        trace.borrow_mut().push((number, SimulatedClock.monotonic(), answered_at_once));
         sleep(Duration::from_millis(10)).await;
     }
     let wall = Duration::from_millis(SimulatedClock.now_ms().try_into().unwrap());
@@ -94,11 +92,7 @@ fn run(seed: u64) -> (Trace, Vec<u8>, u64) {
     world.run().unwrap();
     disk.sync_dir(Path::new("/")).unwrap();
     let after: Arc<dyn Disk> = disk.crash();
-    (
-        trace.take(),
-        after.read(Path::new("/pings")).unwrap(),
-        disk.trace(),
-    )
+    (trace.take(), after.read(Path::new("/pings")).unwrap(), disk.trace())
 }
 
 #[test]
@@ -106,20 +100,9 @@ fn pings_come_back_and_each_that_did_was_written_down() {
     for seed in 0..20 {
         let (trace, written, _) = run(seed);
         assert_eq!(trace.len(), usize::from(PINGS), "seed {seed}");
-        assert!(
-            (0..PINGS).all(|number| written.contains(&number)),
-            "seed {seed}: {written:?}"
-        );
-        let late: Vec<u8> = trace
-            .iter()
-            .filter(|(_, _, at_once)| !at_once)
-            .map(|t| t.0)
-            .collect();
-        assert_eq!(
-            late,
-            [PINGS / 2],
-            "seed {seed}: only the partition holds one up"
-        );
+        assert!((0..PINGS).all(|number| written.contains(&number)), "seed {seed}: {written:?}");
+        let late: Vec<u8> = trace.iter().filter(|(_, _, at_once)| !at_once).map(|t| t.0).collect();
+        assert_eq!(late, [PINGS / 2], "seed {seed}: only the partition holds one up");
     }
 }
 

@@ -37,15 +37,10 @@ impl Lock for RealLock {}
 
 fn open(path: &Path, flags: OFlags) -> io::Result<OwnedFd> {
     let mode = Mode::from_raw_mode(0o644);
-    Ok(retry_on_intr(|| {
-        rustix::fs::open(path, flags | OFlags::CLOEXEC, mode)
-    })?)
+    Ok(retry_on_intr(|| rustix::fs::open(path, flags | OFlags::CLOEXEC, mode))?)
 }
 
-#[expect(
-    clippy::disallowed_methods,
-    reason = "this is the one place that touches real files"
-)]
+#[expect(clippy::disallowed_methods, reason = "this is the one place that touches real files")]
 impl Disk for RealDisk {
     fn open(&self, path: &Path, how: Open) -> io::Result<Arc<dyn DiskFile>> {
         let flags = match how {
@@ -71,11 +66,7 @@ impl Disk for RealDisk {
 
     fn metadata(&self, path: &Path) -> io::Result<Metadata> {
         let found = fs::metadata(path)?;
-        Ok(Metadata {
-            len: found.len(),
-            is_dir: found.is_dir(),
-            modified: found.modified()?,
-        })
+        Ok(Metadata { len: found.len(), is_dir: found.is_dir(), modified: found.modified()? })
     }
 
     fn list(&self, dir: &Path) -> io::Result<Vec<Entry>> {
@@ -84,10 +75,7 @@ impl Disk for RealDisk {
             let entry = entry?;
             let kind = entry.file_type()?;
             let is_dir = kind.is_dir() || (kind.is_symlink() && entry.path().is_dir());
-            entries.push(Entry {
-                name: entry.file_name().to_string_lossy().into_owned(),
-                is_dir,
-            });
+            entries.push(Entry { name: entry.file_name().to_string_lossy().into_owned(), is_dir });
         }
         entries.sort_unstable_by(|one, other| one.name.cmp(&other.name));
         Ok(entries)
@@ -110,10 +98,7 @@ impl Disk for RealDisk {
     }
 
     fn sync_dir(&self, dir: &Path) -> io::Result<()> {
-        Ok(rustix::fs::fsync(open(
-            dir,
-            OFlags::RDONLY | OFlags::DIRECTORY,
-        )?)?)
+        Ok(rustix::fs::fsync(open(dir, OFlags::RDONLY | OFlags::DIRECTORY)?)?)
     }
 
     fn file_system(&self, path: &Path) -> io::Result<Box<dyn FileSystem>> {
@@ -123,10 +108,7 @@ impl Disk for RealDisk {
     fn space(&self, path: &Path) -> io::Result<Space> {
         let found = rustix::fs::statvfs(path)?;
         let bytes = |blocks: u64| blocks.saturating_mul(found.f_frsize);
-        Ok(Space {
-            total: bytes(found.f_blocks),
-            free: bytes(found.f_bavail),
-        })
+        Ok(Space { total: bytes(found.f_blocks), free: bytes(found.f_bavail) })
     }
 }
 
@@ -162,10 +144,7 @@ fn write_fully(
     let mut begun = 0;
     while let Some(first) = rest.first() {
         let written = if begun > 0 {
-            write(
-                &[IoSlice::new(first.get(begun..).unwrap_or_default())],
-                position,
-            )?
+            write(&[IoSlice::new(first.get(begun..).unwrap_or_default())], position)?
         } else {
             write(rest.get(..SLICES_MAX).unwrap_or(rest), position)?
         };
@@ -187,16 +166,12 @@ fn write_fully(
 
 impl DiskFile for RealFile {
     fn read_at(&self, buffer: &mut [u8], position: u64) -> io::Result<usize> {
-        Ok(retry_on_intr(|| {
-            rustix::io::pread(&self.0, &mut *buffer, position)
-        })?)
+        Ok(retry_on_intr(|| rustix::io::pread(&self.0, &mut *buffer, position))?)
     }
 
     fn write_all_at(&self, slices: &[IoSlice<'_>], position: u64) -> io::Result<()> {
         write_fully(slices, position, |slices, position| {
-            Ok(retry_on_intr(|| {
-                rustix::io::pwritev(&self.0, slices, position)
-            })?)
+            Ok(retry_on_intr(|| rustix::io::pwritev(&self.0, slices, position))?)
         })
     }
 
@@ -215,11 +190,7 @@ impl DiskFile for RealFile {
 
     fn start_write_back(&self, position: u64, len: u64) -> io::Result<()> {
         // To the kernel no length means "to the end of the file".
-        if len == 0 {
-            Ok(())
-        } else {
-            syscall::start_write_back(self.0.as_fd(), position, len)
-        }
+        if len == 0 { Ok(()) } else { syscall::start_write_back(self.0.as_fd(), position, len) }
     }
 
     fn is_cached(&self, position: u64, len: u64) -> bool {
@@ -234,17 +205,8 @@ impl DiskFile for RealFile {
             tv_sec: i64::try_from(since.as_secs()).map_err(|_| io::ErrorKind::InvalidInput)?,
             tv_nsec: i64::from(since.subsec_nanos()),
         };
-        let last_access = Timespec {
-            tv_sec: 0,
-            tv_nsec: UTIME_OMIT,
-        };
-        Ok(rustix::fs::futimens(
-            &self.0,
-            &Timestamps {
-                last_access,
-                last_modification,
-            },
-        )?)
+        let last_access = Timespec { tv_sec: 0, tv_nsec: UTIME_OMIT };
+        Ok(rustix::fs::futimens(&self.0, &Timestamps { last_access, last_modification })?)
     }
 
     fn fd(&self) -> Option<BorrowedFd<'_>> {
@@ -301,8 +263,7 @@ mod test {
         if fstatfs(&file.0).unwrap().f_type == TMPFS {
             return;
         }
-        file.write_all_at(&[IoSlice::new(&[1; 1 << 20])], 0)
-            .unwrap();
+        file.write_all_at(&[IoSlice::new(&[1; 1 << 20])], 0).unwrap();
         assert!(file.is_cached(0, 1 << 20));
         file.sync_data().unwrap();
         fadvise(&file.0, 0, None, Advice::DontNeed).unwrap();

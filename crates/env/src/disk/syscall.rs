@@ -33,9 +33,5 @@ pub(super) fn start_write_back(fd: BorrowedFd<'_>, position: u64, len: u64) -> i
 }
 
 fn check(answer: libc::c_int) -> io::Result<()> {
-    if answer == -1 {
-        Err(io::Error::last_os_error())
-    } else {
-        Ok(())
-    }
+    if answer == -1 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }

@@ -93,10 +93,7 @@ fn bytes_are_read_where_they_were_written(disk: &DynDisk, root: &Path) {
     assert_eq!(file.read_at(&mut bytes, 10_001).unwrap(), 2);
     assert_eq!(file.read_at(&mut bytes, 10_003).unwrap(), 0);
     assert_eq!(file.read_at(&mut bytes, 99_999).unwrap(), 0);
-    assert_eq!(
-        kind(file.read_exact_at(&mut bytes, 9_999)),
-        ErrorKind::UnexpectedEof
-    );
+    assert_eq!(kind(file.read_exact_at(&mut bytes, 9_999)), ErrorKind::UnexpectedEof);
 }
 
 fn many_slices_are_one_write(disk: &DynDisk, root: &Path) {
@@ -128,24 +125,12 @@ fn opening_tells_what_it_wants(disk: &DynDisk, root: &Path) {
     assert_eq!(kind(disk.open(&path, Open::Read)), ErrorKind::NotFound);
     assert_eq!(kind(disk.open(&path, Open::ReadWrite)), ErrorKind::NotFound);
     assert_eq!(kind(disk.metadata(&path)), ErrorKind::NotFound);
-    assert_eq!(
-        kind(disk.open(&path.join("b"), Open::Create)),
-        ErrorKind::NotFound
-    );
+    assert_eq!(kind(disk.open(&path.join("b"), Open::Create)), ErrorKind::NotFound);
     write(&disk.open(&path, Open::CreateNew).unwrap(), b"kept", 0);
-    assert_eq!(
-        kind(disk.open(&path, Open::CreateNew)),
-        ErrorKind::AlreadyExists
-    );
+    assert_eq!(kind(disk.open(&path, Open::CreateNew)), ErrorKind::AlreadyExists);
     assert_eq!(disk.open(&path, Open::Create).unwrap().size().unwrap(), 4);
-    assert_eq!(
-        kind(disk.open(&path.join("b"), Open::Create)),
-        ErrorKind::NotADirectory
-    );
-    assert_eq!(
-        kind(disk.open(root, Open::ReadWrite)),
-        ErrorKind::IsADirectory
-    );
+    assert_eq!(kind(disk.open(&path.join("b"), Open::Create)), ErrorKind::NotADirectory);
+    assert_eq!(kind(disk.open(root, Open::ReadWrite)), ErrorKind::IsADirectory);
     assert_eq!(kind(disk.create_dir_all(&path)), ErrorKind::AlreadyExists);
     disk.create_dir_all(root).unwrap();
 }
@@ -170,31 +155,20 @@ fn a_rename_replaces_its_target(disk: &DynDisk, root: &Path) {
     disk.rename(&to, &to).unwrap();
     disk.create_dir_all(&root.join("full/inner")).unwrap();
     disk.create_dir_all(&root.join("empty")).unwrap();
-    assert_eq!(
-        kind(disk.rename(&to, &root.join("empty"))),
-        ErrorKind::IsADirectory
-    );
-    assert_eq!(
-        kind(disk.rename(&root.join("empty"), &to)),
-        ErrorKind::NotADirectory
-    );
+    assert_eq!(kind(disk.rename(&to, &root.join("empty"))), ErrorKind::IsADirectory);
+    assert_eq!(kind(disk.rename(&root.join("empty"), &to)), ErrorKind::NotADirectory);
     let onto_full = disk.rename(&root.join("empty"), &root.join("full"));
     assert_eq!(kind(onto_full), ErrorKind::DirectoryNotEmpty);
-    disk.rename(&root.join("full"), &root.join("empty"))
-        .unwrap();
+    disk.rename(&root.join("full"), &root.join("empty")).unwrap();
     assert!(disk.metadata(&root.join("empty/inner")).unwrap().is_dir);
 }
 
 fn a_renamed_folder_takes_its_files_along(disk: &DynDisk, root: &Path) {
     disk.create_dir_all(&root.join("t-0")).unwrap();
     let file = disk.open(&root.join("t-0/0.log"), Open::Create).unwrap();
-    disk.rename(&root.join("t-0"), &root.join("t-0.x-delete"))
-        .unwrap();
+    disk.rename(&root.join("t-0"), &root.join("t-0.x-delete")).unwrap();
     write(&file, b"late", 0);
-    assert_eq!(
-        disk.read(&root.join("t-0.x-delete/0.log")).unwrap(),
-        b"late"
-    );
+    assert_eq!(disk.read(&root.join("t-0.x-delete/0.log")).unwrap(), b"late");
     assert_eq!(kind(disk.list(&root.join("t-0"))), ErrorKind::NotFound);
 }
 
@@ -217,10 +191,7 @@ fn a_list_is_in_the_order_of_names(disk: &DynDisk, root: &Path) {
     }
     disk.create_dir_all(&root.join("a-0/deeper")).unwrap();
     let entries = disk.list(root).unwrap();
-    let names: Vec<(&str, bool)> = entries
-        .iter()
-        .map(|e| (e.name.as_str(), e.is_dir))
-        .collect();
+    let names: Vec<(&str, bool)> = entries.iter().map(|e| (e.name.as_str(), e.is_dir)).collect();
     let expected = [
         ("00000000000000000010.log", false),
         ("B.log", false),
@@ -229,23 +200,16 @@ fn a_list_is_in_the_order_of_names(disk: &DynDisk, root: &Path) {
         ("b.log", false),
     ];
     assert_eq!(names, expected);
-    assert_eq!(
-        kind(disk.list(&root.join("a.log"))),
-        ErrorKind::NotADirectory
-    );
+    assert_eq!(kind(disk.list(&root.join("a.log"))), ErrorKind::NotADirectory);
 }
 
 fn a_tree_is_removed_whole(disk: &DynDisk, root: &Path) {
     disk.create_dir_all(&root.join("t-0/deeper")).unwrap();
-    disk.open(&root.join("t-0/deeper/a.log"), Open::Create)
-        .unwrap();
+    disk.open(&root.join("t-0/deeper/a.log"), Open::Create).unwrap();
     assert!(disk.remove_file(&root.join("t-0")).is_err());
     disk.remove_dir_all(&root.join("t-0")).unwrap();
     assert_eq!(disk.list(root).unwrap(), []);
-    assert_eq!(
-        kind(disk.remove_dir_all(&root.join("t-0"))),
-        ErrorKind::NotFound
-    );
+    assert_eq!(kind(disk.remove_dir_all(&root.join("t-0"))), ErrorKind::NotFound);
 }
 
 fn a_lock_has_one_holder(disk: &DynDisk, root: &Path) {
@@ -269,10 +233,7 @@ fn syncs_answer(disk: &DynDisk, root: &Path) {
     disk.sync_dir(root).unwrap();
     disk.sync_file_system(root).unwrap();
     assert_eq!(kind(disk.sync_dir(&root.join("none"))), ErrorKind::NotFound);
-    assert_eq!(
-        kind(disk.sync_dir(&root.join("a.log"))),
-        ErrorKind::NotADirectory
-    );
+    assert_eq!(kind(disk.sync_dir(&root.join("a.log"))), ErrorKind::NotADirectory);
 }
 
 fn the_time_of_change_can_be_set(disk: &DynDisk, root: &Path) {

@@ -19,21 +19,14 @@ pub enum BatchError {
     #[error("checksum is {actual:#010x} where the batch says {declared:#010x}")]
     Crc { declared: u32, actual: u32 },
     #[error("{count} records from offset {base_offset} with last delta {last_offset_delta}")]
-    Offsets {
-        base_offset: Offset,
-        last_offset_delta: i32,
-        count: i32,
-    },
+    Offsets { base_offset: Offset, last_offset_delta: i32, count: i32 },
 }
 
 impl BatchError {
     /// Whether more bytes could make a batch of it: a tail that is torn, or not read yet.
     #[must_use]
     pub const fn is_incomplete(&self) -> bool {
-        matches!(
-            self,
-            Self::Incomplete { .. } | Self::Header(HeaderError::Truncated { .. })
-        )
+        matches!(self, Self::Incomplete { .. } | Self::Header(HeaderError::Truncated { .. }))
     }
 }
 
@@ -49,10 +42,7 @@ impl<'a> Batch<'a> {
     pub fn read(bytes: &'a [u8]) -> Result<Self, BatchError> {
         let header = BatchHeader::read(bytes)?;
         let need = header.size_in_bytes();
-        let bytes = bytes.get(..need).ok_or(BatchError::Incomplete {
-            have: bytes.len(),
-            need,
-        })?;
+        let bytes = bytes.get(..need).ok_or(BatchError::Incomplete { have: bytes.len(), need })?;
         Ok(Self { header, bytes })
     }
 
@@ -60,34 +50,19 @@ impl<'a> Batch<'a> {
     /// asks of what its leader sent, and recovery of what the disk kept.
     pub fn check(bytes: &'a [u8]) -> Result<Self, BatchError> {
         let batch = Self::read(bytes)?;
-        let BatchHeader {
-            base_offset,
-            last_offset_delta,
-            record_count: count,
-            crc,
-            ..
-        } = batch.header;
+        let BatchHeader { base_offset, last_offset_delta, record_count: count, crc, .. } =
+            batch.header;
         let actual = header::checksum(batch.bytes);
         if actual != crc {
-            return Err(BatchError::Crc {
-                declared: crc,
-                actual,
-            });
+            return Err(BatchError::Crc { declared: crc, actual });
         }
         // Compaction takes records away and leaves the range, so there may be fewer than its size.
-        let is_sane = base_offset
-            .0
-            .checked_add(i64::from(last_offset_delta))
-            .is_some()
+        let is_sane = base_offset.0.checked_add(i64::from(last_offset_delta)).is_some()
             && base_offset.0 >= 0
             && last_offset_delta >= 0
             && (0..=i64::from(last_offset_delta) + 1).contains(&i64::from(count));
         if !is_sane {
-            return Err(BatchError::Offsets {
-                base_offset,
-                last_offset_delta,
-                count,
-            });
+            return Err(BatchError::Offsets { base_offset, last_offset_delta, count });
         }
         Ok(batch)
     }
@@ -129,17 +104,10 @@ impl<'a> Batch<'a> {
         let bases = Bases {
             offset: self.header.base_offset,
             timestamp: self.header.base_timestamp,
-            append_time: attributes
-                .is_log_append_time()
-                .then_some(self.header.max_timestamp),
+            append_time: attributes.is_log_append_time().then_some(self.header.max_timestamp),
         };
         let left = self.header.record_count.max(0);
-        Ok(Records {
-            bytes,
-            at: 0,
-            left,
-            bases,
-        })
+        Ok(Records { bytes, at: 0, left, bases })
     }
 }
 
@@ -185,23 +153,13 @@ impl<'a> Batches<'a> {
     /// Reads headers only, as a look-up does.
     #[must_use]
     pub const fn new(bytes: &'a [u8]) -> Self {
-        Self {
-            bytes,
-            at: 0,
-            is_checking: false,
-            stopped: None,
-        }
+        Self { bytes, at: 0, is_checking: false, stopped: None }
     }
 
     /// Proves every batch with [`Batch::check`], as recovery does.
     #[must_use]
     pub const fn checking(bytes: &'a [u8]) -> Self {
-        Self {
-            bytes,
-            at: 0,
-            is_checking: true,
-            stopped: None,
-        }
+        Self { bytes, at: 0, is_checking: true, stopped: None }
     }
 
     /// Where the next batch begins: after the walk, where the last good one ends.
@@ -225,11 +183,7 @@ impl<'a> Iterator for Batches<'a> {
         if rest.is_empty() || self.stopped.is_some() {
             return None;
         }
-        match if self.is_checking {
-            Batch::check(rest)
-        } else {
-            Batch::read(rest)
-        } {
+        match if self.is_checking { Batch::check(rest) } else { Batch::read(rest) } {
             Ok(batch) => {
                 self.at += batch.bytes.len();
                 Some(batch)

@@ -64,11 +64,7 @@ impl BatchBuilder {
     #[must_use]
     pub fn in_place_of(old: &BatchHeader) -> Self {
         let codec = Codec::from_id(old.attributes.codec_id()).unwrap_or(Codec::None);
-        let mut header = BatchHeader {
-            record_count: 0,
-            max_timestamp: NO_TIMESTAMP,
-            ..*old
-        };
+        let mut header = BatchHeader { record_count: 0, max_timestamp: NO_TIMESTAMP, ..*old };
         if old.attributes.is_log_append_time() {
             header.max_timestamp = old.max_timestamp;
         }
@@ -158,13 +154,7 @@ impl BatchBuilder {
         if !(0..=self.header.last_offset_delta).contains(&delta) {
             return Err(BuildError::Offset(record.offset));
         }
-        self.write(
-            delta,
-            record.timestamp,
-            record.key,
-            record.value,
-            record.headers,
-        );
+        self.write(delta, record.timestamp, record.key, record.value, record.headers);
         Ok(())
     }
 
@@ -256,11 +246,7 @@ pub(super) fn write_batch(
     let batch = out.get_mut(start..).unwrap_or_default();
     let length = i32::try_from(batch.len() - LOG_OVERHEAD)
         .map_err(|_| BuildError::TooLarge(records.len()))?;
-    let mut header = BatchHeader {
-        length,
-        attributes,
-        ..*header
-    };
+    let mut header = BatchHeader { length, attributes, ..*header };
     if let Some(place) = batch.first_chunk_mut::<HEADER_LEN>() {
         *place = header.to_bytes();
     }

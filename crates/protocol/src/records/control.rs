@@ -83,10 +83,7 @@ impl EndTransactionMarker {
         if i16::from_be_bytes([a, b]) < MARKER_VERSION {
             return None;
         }
-        Some(Self {
-            is_commit,
-            coordinator_epoch: i32::from_be_bytes(epoch),
-        })
+        Some(Self { is_commit, coordinator_epoch: i32::from_be_bytes(epoch) })
     }
 
     /// Writes the batch that ends a producer's transaction in a partition behind what `out`
@@ -99,11 +96,7 @@ impl EndTransactionMarker {
         now_ms: i64,
         out: &mut Vec<u8>,
     ) -> Result<(), BuildError> {
-        let kind = if self.is_commit {
-            ControlType::Commit
-        } else {
-            ControlType::Abort
-        };
+        let kind = if self.is_commit { ControlType::Commit } else { ControlType::Abort };
         let mut value = Vec::with_capacity(6);
         value.extend_from_slice(&MARKER_VERSION.to_be_bytes());
         value.extend_from_slice(&self.coordinator_epoch.to_be_bytes());
@@ -126,28 +119,14 @@ mod tests {
             let key = ControlType::Unknown(id).to_key();
             let read = ControlType::from_key(&key).unwrap();
             assert_eq!(read.to_key(), key);
-            assert_eq!(
-                matches!(read, ControlType::Unknown(_)),
-                !(0..7).contains(&id),
-                "{id}"
-            );
+            assert_eq!(matches!(read, ControlType::Unknown(_)), !(0..7).contains(&id), "{id}");
         }
         assert_eq!(ControlType::from_key(&[0, 0, 0]), None);
-        assert_eq!(
-            ControlType::from_key(&[0xff, 0xff, 0, 1]),
-            None,
-            "a negative version"
-        );
+        assert_eq!(ControlType::from_key(&[0xff, 0xff, 0, 1]), None, "a negative version");
         // A newer version may be longer.
-        assert_eq!(
-            ControlType::from_key(&[0, 1, 0, 1, 9, 9]),
-            Some(ControlType::Commit)
-        );
+        assert_eq!(ControlType::from_key(&[0, 1, 0, 1, 9, 9]), Some(ControlType::Commit));
         let leader = ControlType::LeaderChange.to_key();
         assert_eq!(EndTransactionMarker::read(&leader, &[0; 6]), None);
-        assert_eq!(
-            EndTransactionMarker::read(&ControlType::Abort.to_key(), &[0; 5]),
-            None
-        );
+        assert_eq!(EndTransactionMarker::read(&ControlType::Abort.to_key(), &[0; 5]), None);
     }
 }

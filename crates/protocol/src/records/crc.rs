@@ -31,11 +31,7 @@ mod tests {
         let bytes: Vec<u8> = (0..3_000u32).map(|at| (at * 7) as u8).collect();
         for cut in [0, 1, 15, 16, 255, 1_024, 2_999, 3_000] {
             let (front, back) = bytes.split_at(cut);
-            assert_eq!(
-                crc32c_append(crc32c(front), back),
-                crc32c(&bytes),
-                "cut at {cut}"
-            );
+            assert_eq!(crc32c_append(crc32c(front), back), crc32c(&bytes), "cut at {cut}");
         }
     }
 }

@@ -87,12 +87,8 @@ pub struct RejectedRecords {
 impl RejectedRecords {
     #[cold]
     pub(super) fn add(rejected: &mut Option<Box<Self>>, index: i32, reason: Rejection) {
-        let rejected = rejected.get_or_insert_with(|| {
-            Box::new(Self {
-                records: Vec::new(),
-                count: 0,
-            })
-        });
+        let rejected =
+            rejected.get_or_insert_with(|| Box::new(Self { records: Vec::new(), count: 0 }));
         rejected.count += 1;
         if rejected.records.len() < REJECTED_RECORDS_MAX {
             rejected.records.push(RejectedRecord { index, reason });

@@ -97,11 +97,7 @@ impl Attributes {
         self.with(Self::DELETE_HORIZON, on)
     }
     const fn with(self, bit: i16, on: bool) -> Self {
-        if on {
-            Self(self.0 | bit)
-        } else {
-            Self(self.0 & !bit)
-        }
+        if on { Self(self.0 | bit) } else { Self(self.0 & !bit) }
     }
 }
 
@@ -163,32 +159,12 @@ impl BatchHeader {
         put(&mut bytes, MAGIC_AT, [2]);
         put(&mut bytes, CRC_AT, self.crc.to_be_bytes());
         put(&mut bytes, ATTRIBUTES_AT, self.attributes.0.to_be_bytes());
-        put(
-            &mut bytes,
-            LAST_DELTA_AT,
-            self.last_offset_delta.to_be_bytes(),
-        );
-        put(
-            &mut bytes,
-            BASE_TIMESTAMP_AT,
-            self.base_timestamp.to_be_bytes(),
-        );
-        put(
-            &mut bytes,
-            MAX_TIMESTAMP_AT,
-            self.max_timestamp.to_be_bytes(),
-        );
+        put(&mut bytes, LAST_DELTA_AT, self.last_offset_delta.to_be_bytes());
+        put(&mut bytes, BASE_TIMESTAMP_AT, self.base_timestamp.to_be_bytes());
+        put(&mut bytes, MAX_TIMESTAMP_AT, self.max_timestamp.to_be_bytes());
         put(&mut bytes, PRODUCER_ID_AT, self.producer_id.0.to_be_bytes());
-        put(
-            &mut bytes,
-            PRODUCER_EPOCH_AT,
-            self.producer_epoch.0.to_be_bytes(),
-        );
-        put(
-            &mut bytes,
-            BASE_SEQUENCE_AT,
-            self.base_sequence.to_be_bytes(),
-        );
+        put(&mut bytes, PRODUCER_EPOCH_AT, self.producer_epoch.0.to_be_bytes());
+        put(&mut bytes, BASE_SEQUENCE_AT, self.base_sequence.to_be_bytes());
         put(&mut bytes, COUNT_AT, self.record_count.to_be_bytes());
         bytes
     }
@@ -302,19 +278,9 @@ mod tests {
         let mut bytes = header().to_bytes();
         refresh_crc(&mut bytes);
         let read = BatchHeader::read(&bytes).unwrap();
-        assert_eq!(
-            read,
-            BatchHeader {
-                crc: checksum(&bytes),
-                ..header()
-            }
-        );
+        assert_eq!(read, BatchHeader { crc: checksum(&bytes), ..header() });
         assert_eq!(read.next_offset(), Offset(12));
-        assert_eq!(
-            read.last_sequence(),
-            2,
-            "sequences wrap after i32::MAX to 0"
-        );
+        assert_eq!(read.last_sequence(), 2, "sequences wrap after i32::MAX to 0");
     }
 
     #[test]
@@ -323,10 +289,7 @@ mod tests {
         refresh_crc(&mut bytes);
         assign(&mut bytes, Offset(1 << 40), LeaderEpoch(8));
         let read = BatchHeader::read(&bytes).unwrap();
-        assert_eq!(
-            (read.base_offset, read.leader_epoch),
-            (Offset(1 << 40), LeaderEpoch(8))
-        );
+        assert_eq!((read.base_offset, read.leader_epoch), (Offset(1 << 40), LeaderEpoch(8)));
         assert_eq!(read.crc, checksum(&bytes));
         stamp_append_time(&mut bytes, 5_000);
         let read = BatchHeader::read(&bytes).unwrap();

@@ -56,20 +56,15 @@ impl<'a> LegacyMessage<'a> {
     pub fn read(bytes: &'a [u8]) -> Result<Self, LegacyError> {
         let have = bytes.len();
         let mut fields = Fields(bytes);
-        let need = LegacyError::Incomplete {
-            have,
-            need: OVERHEAD + SIZE_MIN,
-        };
+        let need = LegacyError::Incomplete { have, need: OVERHEAD + SIZE_MIN };
         let offset = i64::from_be_bytes(fields.take().ok_or(need)?);
         let declared = i32::from_be_bytes(fields.take().ok_or(need)?);
         let size = usize::try_from(declared)
             .ok()
             .filter(|size| *size >= SIZE_MIN)
             .ok_or(LegacyError::Size(declared))?;
-        let body = fields.0.get(..size).ok_or(LegacyError::Incomplete {
-            have,
-            need: OVERHEAD + size,
-        })?;
+        let body =
+            fields.0.get(..size).ok_or(LegacyError::Incomplete { have, need: OVERHEAD + size })?;
         Self::read_body(body, Offset(offset))
     }
 
@@ -84,10 +79,7 @@ impl<'a> LegacyMessage<'a> {
         let mut crc = Crc::new();
         crc.update(covered);
         if crc.sum() != declared {
-            return Err(LegacyError::Crc {
-                declared,
-                actual: crc.sum(),
-            });
+            return Err(LegacyError::Crc { declared, actual: crc.sum() });
         }
         let timestamp = match magic {
             0 => NO_TIMESTAMP,
@@ -99,15 +91,7 @@ impl<'a> LegacyMessage<'a> {
         }
         let size_in_bytes = OVERHEAD + body.len();
         let magic = magic as i8;
-        Ok(Self {
-            offset,
-            magic,
-            timestamp,
-            key,
-            value,
-            attributes,
-            size_in_bytes,
-        })
+        Ok(Self { offset, magic, timestamp, key, value, attributes, size_in_bytes })
     }
 
     #[must_use]
@@ -131,10 +115,7 @@ impl<'a> LegacyMessage<'a> {
     {
         let codec = self.codec()?;
         if codec == Codec::None {
-            return Ok(LegacyRecords {
-                single: Some(self.record(self.offset)),
-                inner: None,
-            });
+            return Ok(LegacyRecords { single: Some(self.record(self.offset)), inner: None });
         }
         let compressed = self.value.ok_or(LegacyError::Fields)?;
         // Clients of magic 0 counted the checksum of lz4's header wrongly.
@@ -147,25 +128,12 @@ impl<'a> LegacyMessage<'a> {
             shift = self.offset.0.wrapping_sub(last);
         }
         let append_time = (self.attributes & LOG_APPEND_TIME != 0).then_some(self.timestamp);
-        Ok(LegacyRecords {
-            single: None,
-            inner: Some(Inner {
-                messages,
-                shift,
-                append_time,
-            }),
-        })
+        Ok(LegacyRecords { single: None, inner: Some(Inner { messages, shift, append_time }) })
     }
 
     const fn record(&self, offset: Offset) -> Record<'a> {
         let (timestamp, key, value) = (self.timestamp, self.key, self.value);
-        Record {
-            offset,
-            timestamp,
-            key,
-            value,
-            headers: Headers::NONE,
-        }
+        Record { offset, timestamp, key, value, headers: Headers::NONE }
     }
 }
 

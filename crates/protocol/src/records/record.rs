@@ -31,10 +31,7 @@ pub struct Headers<'a> {
 }
 
 impl Headers<'_> {
-    pub(super) const NONE: Self = Self {
-        bytes: &[],
-        left: 0,
-    };
+    pub(super) const NONE: Self = Self { bytes: &[], left: 0 };
 }
 
 impl<'a> Iterator for Headers<'a> {
@@ -77,26 +74,18 @@ pub(super) fn read(
 ) -> Result<(Record<'_>, usize), FramingError> {
     let walked = walk_record(&mut InMemory::new(bytes, at))?;
     let field = |span: Option<Span>| span.map(|span| slice(bytes, span)).transpose();
-    let headers = Span {
-        start: walked.headers_start,
-        end: walked.end,
-    };
+    let headers = Span { start: walked.headers_start, end: walked.end };
     let timestamp = bases.timestamp.wrapping_add(walked.timestamp_delta);
     let record = Record {
         offset: bases.offset.plus(i64::from(walked.offset_delta)),
         timestamp: bases.append_time.unwrap_or(timestamp),
         key: field(walked.key)?,
         value: field(walked.value)?,
-        headers: Headers {
-            bytes: slice(bytes, headers)?,
-            left: walked.header_count as usize,
-        },
+        headers: Headers { bytes: slice(bytes, headers)?, left: walked.header_count as usize },
     };
     Ok((record, walked.end))
 }
 
 fn slice(bytes: &[u8], span: Span) -> Result<&[u8], FramingError> {
-    bytes
-        .get(span.start..span.end)
-        .ok_or(FramingError::Truncated)
+    bytes.get(span.start..span.end).ok_or(FramingError::Truncated)
 }

@@ -88,11 +88,7 @@ pub(super) struct Streamed<'s> {
 
 impl<'s> Streamed<'s> {
     pub(super) const fn new(payload: Payload<'s>) -> Self {
-        Self {
-            payload,
-            at: 0,
-            passed: 0,
-        }
+        Self { payload, at: 0, passed: 0 }
     }
 
     /// Brings the next chunk; false at the end.
@@ -138,9 +134,7 @@ impl Source for Streamed<'_> {
             return Ok(value);
         }
         let (bytes, len) = self.split_number()?;
-        let number = bytes
-            .get(..len)
-            .and_then(|number| varint::read_i32(number, 0));
+        let number = bytes.get(..len).and_then(|number| varint::read_i32(number, 0));
         Ok(number.ok_or(FramingError::Varint)?.0)
     }
     #[inline]
@@ -150,9 +144,7 @@ impl Source for Streamed<'_> {
             return Ok(value);
         }
         let (bytes, len) = self.split_number()?;
-        let number = bytes
-            .get(..len)
-            .and_then(|number| varint::read_i64(number, 0));
+        let number = bytes.get(..len).and_then(|number| varint::read_i64(number, 0));
         Ok(number.ok_or(FramingError::Varint)?.0)
     }
     #[inline]

@@ -34,10 +34,7 @@ pub enum Origin {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TimestampRule {
     /// The producer's timestamps count, if they are near enough to now.
-    Create {
-        before_max_ms: i64,
-        after_max_ms: i64,
-    },
+    Create { before_max_ms: i64, after_max_ms: i64 },
     /// The broker's clock counts; the producer's timestamps are not looked at.
     Append,
 }
@@ -113,17 +110,11 @@ pub fn validate(
         return Err(RecordError::BaseOffset(header.base_offset.0));
     }
     if records.len() > rules.batch_bytes_max {
-        return Err(RecordError::TooLarge {
-            size: records.len(),
-            max: rules.batch_bytes_max,
-        });
+        return Err(RecordError::TooLarge { size: records.len(), max: rules.batch_bytes_max });
     }
     let actual = header::checksum(records);
     if actual != header.crc {
-        return Err(RecordError::Crc {
-            declared: header.crc,
-            actual,
-        });
+        return Err(RecordError::Crc { declared: header.crc, actual });
     }
     check_header(&header, rules)?;
     let payload = records.get(HEADER_LEN..).unwrap_or_default();
@@ -148,9 +139,7 @@ pub fn validate(
 
 /// Whether `records` are framed as one whole batch of format v2.
 fn frame(records: &[u8]) -> Result<BatchHeader, RecordError> {
-    let none = RecordError::NoBatch {
-        have: records.len(),
-    };
+    let none = RecordError::NoBatch { have: records.len() };
     let Some(start) = records.first_chunk::<MAGIC_END>() else {
         return Err(none);
     };
@@ -182,10 +171,7 @@ fn frame(records: &[u8]) -> Result<BatchHeader, RecordError> {
 fn check_header(header: &BatchHeader, rules: &Rules) -> Result<(), RecordError> {
     let (count, last_offset_delta) = (header.record_count, header.last_offset_delta);
     if count <= 0 || i64::from(count) != i64::from(last_offset_delta) + 1 {
-        return Err(RecordError::Count {
-            count,
-            last_offset_delta,
-        });
+        return Err(RecordError::Count { count, last_offset_delta });
     }
     if header.attributes.has_delete_horizon() {
         return Err(RecordError::DeleteHorizon);
@@ -212,13 +198,9 @@ fn check_records<S: Source<Error: Into<WalkError>>>(
     rules: &Rules,
 ) -> Result<i64, RecordError> {
     let (min, max) = match rules.timestamps {
-        TimestampRule::Create {
-            before_max_ms,
-            after_max_ms,
-        } => (
-            rules.now_ms.saturating_sub(before_max_ms),
-            rules.now_ms.saturating_add(after_max_ms),
-        ),
+        TimestampRule::Create { before_max_ms, after_max_ms } => {
+            (rules.now_ms.saturating_sub(before_max_ms), rules.now_ms.saturating_add(after_max_ms))
+        }
         TimestampRule::Append => (i64::MIN, i64::MAX),
     };
     let mut largest = NO_TIMESTAMP;
@@ -227,28 +209,18 @@ fn check_records<S: Source<Error: Into<WalkError>>>(
         let record = walk_record(&mut source).map_err(|error| at_record(index, error))?;
         if record.offset_delta != index {
             let offset_delta = record.offset_delta;
-            return Err(RecordError::OffsetDelta {
-                index,
-                offset_delta,
-            });
+            return Err(RecordError::OffsetDelta { index, offset_delta });
         }
         let timestamp = header.base_timestamp.wrapping_add(record.timestamp_delta);
         largest = largest.max(timestamp);
         if rules.is_compacted && record.key.is_none() {
             RejectedRecords::add(&mut rejected, index, Rejection::NullKey);
         } else if (timestamp < min || timestamp > max) && timestamp != NO_TIMESTAMP {
-            let reason = Rejection::Timestamp {
-                timestamp,
-                min,
-                max,
-            };
+            let reason = Rejection::Timestamp { timestamp, min, max };
             RejectedRecords::add(&mut rejected, index, reason);
         }
     }
-    if !source
-        .is_at_end()
-        .map_err(|error| at_record(header.record_count, error))?
-    {
+    if !source.is_at_end().map_err(|error| at_record(header.record_count, error))? {
         return Err(RecordError::BytesBehindRecords);
     }
     rejected.map_or(Ok(largest), |rejected| Err(RecordError::Rejected(rejected)))

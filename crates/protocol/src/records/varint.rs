@@ -96,10 +96,7 @@ mod tests {
     #[test]
     fn numbers_survive_and_know_their_length() {
         let edges = [0, 1, -1, 63, 64, -64, -65, 8191, 8192, i64::from(i32::MAX)];
-        for value in edges
-            .into_iter()
-            .chain([i64::from(i32::MIN), i64::MAX, i64::MIN])
-        {
+        for value in edges.into_iter().chain([i64::from(i32::MIN), i64::MAX, i64::MIN]) {
             let mut out = vec![0xee];
             write_i64(&mut out, value);
             assert_eq!(out.len() - 1, len_i64(value), "{value}");
@@ -111,16 +108,8 @@ mod tests {
 
     #[test]
     fn too_long_or_cut_off_is_refused() {
-        assert_eq!(
-            read_i32(&[0xff, 0xff, 0xff, 0xff, 0x1f], 0),
-            None,
-            "33 bits"
-        );
-        assert_eq!(
-            read_i32(&[0x80, 0x80, 0x80, 0x80, 0x80, 0], 0),
-            None,
-            "six bytes"
-        );
+        assert_eq!(read_i32(&[0xff, 0xff, 0xff, 0xff, 0x1f], 0), None, "33 bits");
+        assert_eq!(read_i32(&[0x80, 0x80, 0x80, 0x80, 0x80, 0], 0), None, "six bytes");
         assert_eq!(read_i32(&[0x80], 0), None);
         let mut long = [0xff; 10];
         assert_eq!(read_i64(&long, 0), None);

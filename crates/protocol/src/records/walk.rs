@@ -86,10 +86,7 @@ impl Front {
 #[inline(always)]
 pub(super) fn walk_short(bytes: &[u8], at: usize) -> Option<Walked> {
     let rest = bytes.get(at..)?;
-    let mut front = Front {
-        word: u64::from_le_bytes(*rest.first_chunk()?),
-        taken: 0,
-    };
+    let mut front = Front { word: u64::from_le_bytes(*rest.first_chunk()?), taken: 0 };
     let len = usize::try_from(front.take()?).ok()?;
     let record = rest.get(..front.taken + len)?;
     front.skip(1);
@@ -104,10 +101,7 @@ pub(super) fn walk_short(bytes: &[u8], at: usize) -> Option<Walked> {
         return None;
     }
     let span = |len: i32, start: usize, end: usize| {
-        (len >= 0).then_some(Span {
-            start: at + start,
-            end: at + end,
-        })
+        (len >= 0).then_some(Span { start: at + start, end: at + end })
     };
     let end = at + record.len();
     Some(Walked {
@@ -149,15 +143,7 @@ fn walk_slowly<S: Source>(source: &mut S) -> Result<Walked, S::Error> {
     if source.position() != end {
         return Err(FramingError::Length { declared }.into());
     }
-    Ok(Walked {
-        timestamp_delta,
-        offset_delta,
-        key,
-        value,
-        header_count,
-        headers_start,
-        end,
-    })
+    Ok(Walked { timestamp_delta, offset_delta, key, value, header_count, headers_start, end })
 }
 
 fn walk_headers<S: Source>(source: &mut S, count: i32, end: usize) -> Result<(), S::Error> {
@@ -180,18 +166,11 @@ fn walk_headers<S: Source>(source: &mut S, count: i32, end: usize) -> Result<(),
 pub(super) fn nullable<S: Source>(source: &mut S) -> Result<Option<Span>, S::Error> {
     let len = source.varint()?;
     if len < 0 {
-        return if len == -1 {
-            Ok(None)
-        } else {
-            Err(FramingError::NegativeLength(len).into())
-        };
+        return if len == -1 { Ok(None) } else { Err(FramingError::NegativeLength(len).into()) };
     }
     let start = source.position();
     source.skip(len as usize)?;
-    Ok(Some(Span {
-        start,
-        end: start + len as usize,
-    }))
+    Ok(Some(Span { start, end: start + len as usize }))
 }
 
 #[cfg(test)]

@@ -23,13 +23,7 @@ impl DecodeError {
     /// No message of this family has the number.
     pub(crate) fn unknown_kind(family: &'static str, number: i16, version: i16) -> Self {
         let flaw = Flaw::UnknownKind(number);
-        Self {
-            message: family,
-            version,
-            field: "number",
-            position: 0,
-            flaw,
-        }
+        Self { message: family, version, field: "number", position: 0, flaw }
     }
 }
 

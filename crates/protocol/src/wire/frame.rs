@@ -56,11 +56,7 @@ pub struct Frame {
 
 impl Frame {
     pub(crate) fn new(head: Vec<u8>, parts: Vec<(usize, Part)>, length: usize) -> Self {
-        Self {
-            head: head.into(),
-            parts,
-            length,
-        }
+        Self { head: head.into(), parts, length }
     }
 
     /// How many bytes stand behind the length prefix.
@@ -71,9 +67,7 @@ impl Frame {
 
     /// The pieces in the order in which they go out, the length prefix first.
     pub fn into_parts(self) -> impl Iterator<Item = Part> {
-        let Self {
-            mut head, parts, ..
-        } = self;
+        let Self { mut head, parts, .. } = self;
         let mut written = 0;
         let mut parts = parts.into_iter().peekable();
         std::iter::from_fn(move || {
@@ -113,20 +107,14 @@ mod tests {
         let mut incoming = BytesMut::from(&[0, 0, 0, 2, 7][..]);
         assert_eq!(split_frame(&mut incoming, 10), Ok(None));
         incoming.extend_from_slice(&[8, 9]);
-        assert_eq!(
-            split_frame(&mut incoming, 10),
-            Ok(Some(Bytes::from_static(&[7, 8])))
-        );
+        assert_eq!(split_frame(&mut incoming, 10), Ok(Some(Bytes::from_static(&[7, 8]))));
         assert_eq!(&incoming[..], [9]);
     }
 
     #[test]
     fn hostile_01_negative_length() {
         let mut incoming = BytesMut::from(&[0xff, 0xff, 0xff, 0xff][..]);
-        assert_eq!(
-            split_frame(&mut incoming, 10),
-            Err(FrameError::NegativeLength(-1))
-        );
+        assert_eq!(split_frame(&mut incoming, 10), Err(FrameError::NegativeLength(-1)));
     }
 
     #[test]
@@ -134,10 +122,7 @@ mod tests {
         for start in [b"GET ", &[0x16, 3, 1, 0]] {
             let mut incoming = BytesMut::from(&start[..]);
             let refused = split_frame(&mut incoming, 100 << 20);
-            assert!(
-                matches!(refused, Err(FrameError::TooLong { .. })),
-                "{refused:?}"
-            );
+            assert!(matches!(refused, Err(FrameError::TooLong { .. })), "{refused:?}");
             assert!(incoming.capacity() < 1024);
         }
     }
@@ -145,10 +130,7 @@ mod tests {
     #[test]
     fn parts_stand_where_they_were_written() {
         let one = Part::Bytes(Bytes::from_static(b"xyz"));
-        let two = Part::Range {
-            token: 1,
-            length: 5,
-        };
+        let two = Part::Range { token: 1, length: 5 };
         let head = vec![0, 0, 0, 10, 1, 2];
         let frame = Frame::new(head, vec![(5, one.clone()), (5, two.clone())], 10);
         let own = |bytes: &'static [u8]| Part::Bytes(Bytes::from_static(bytes));

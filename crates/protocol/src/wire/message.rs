@@ -29,10 +29,7 @@ pub struct Decoded<M> {
 impl<M> Decoded<M> {
     /// The same with the message turned into something else.
     pub fn map<N>(self, turn: impl FnOnce(M) -> N) -> Decoded<N> {
-        Decoded {
-            message: turn(self.message),
-            trailing: self.trailing,
-        }
+        Decoded { message: turn(self.message), trailing: self.trailing }
     }
 }
 
@@ -51,10 +48,7 @@ pub trait Message<'a>: Struct<'a> {
     fn decode(bytes: &'a [u8], version: i16) -> Result<Decoded<Self>, DecodeError> {
         let mut reader = Reader::new(bytes);
         let message = Self::decode_from(&mut reader, version)?;
-        Ok(Decoded {
-            message,
-            trailing: reader.rest().len(),
-        })
+        Ok(Decoded { message, trailing: reader.rest().len() })
     }
 
     /// Reads the message from where the reader stands.
@@ -79,10 +73,7 @@ pub trait Message<'a>: Struct<'a> {
     /// Appends the message to what the writer already holds.
     fn encode(&self, writer: &mut Writer, version: i16) -> Result<(), EncodeError> {
         if version < Self::VERSION_MIN || version > Self::VERSION_MAX {
-            return Err(EncodeError::UnsupportedVersion {
-                message: Self::NAME,
-                version,
-            });
+            return Err(EncodeError::UnsupportedVersion { message: Self::NAME, version });
         }
         self.write(writer, version);
         writer.failure().map_or(Ok(()), Err)

@@ -92,11 +92,7 @@ impl<'a> Reader<'a> {
     /// Begins at the first byte of a message.
     #[must_use]
     pub fn new(bytes: &'a [u8]) -> Self {
-        Self {
-            rest: bytes,
-            whole: bytes,
-            failure: None,
-        }
+        Self { rest: bytes, whole: bytes, failure: None }
     }
 
     /// The bytes that nobody has read yet.
@@ -114,11 +110,7 @@ impl<'a> Reader<'a> {
     pub(crate) fn fail(&mut self, field: &'static str, flaw: Flaw) {
         if self.failure.is_none() {
             let position = (self.rest.as_ptr() as usize).wrapping_sub(self.whole.as_ptr() as usize);
-            self.failure = Some(Failure {
-                field,
-                position,
-                flaw,
-            });
+            self.failure = Some(Failure { field, position, flaw });
         }
         self.rest = &[];
     }
@@ -251,8 +243,7 @@ impl<'a> Reader<'a> {
         flexible: bool,
         may_be_null: bool,
     ) -> Option<Records<'a>> {
-        self.opt_bytes(field, flexible, may_be_null)
-            .map(Records::Slice)
+        self.opt_bytes(field, flexible, may_be_null).map(Records::Slice)
     }
 
     pub(crate) fn numbers<T: Fixed>(&mut self, field: &'static str, flexible: bool) -> Vec<T> {
@@ -265,9 +256,7 @@ impl<'a> Reader<'a> {
         flexible: bool,
         may_be_null: bool,
     ) -> Option<Vec<T>> {
-        self.array(field, flexible, may_be_null, T::SIZE, |reader| {
-            T::read(reader, field)
-        })
+        self.array(field, flexible, may_be_null, T::SIZE, |reader| T::read(reader, field))
     }
 
     pub(crate) fn strings(&mut self, field: &'static str, flexible: bool) -> Vec<&'a str> {
@@ -281,9 +270,7 @@ impl<'a> Reader<'a> {
         may_be_null: bool,
     ) -> Option<Vec<&'a str>> {
         let size = if flexible { 1 } else { 2 };
-        self.array(field, flexible, may_be_null, size, |reader| {
-            reader.string(field, flexible)
-        })
+        self.array(field, flexible, may_be_null, size, |reader| reader.string(field, flexible))
     }
 
     pub(crate) fn structs<T: Struct<'a>>(
@@ -292,8 +279,7 @@ impl<'a> Reader<'a> {
         flexible: bool,
         version: i16,
     ) -> Vec<T> {
-        self.opt_structs(field, flexible, version, false)
-            .unwrap_or_default()
+        self.opt_structs(field, flexible, version, false).unwrap_or_default()
     }
 
     pub(crate) fn opt_structs<T: Struct<'a>>(
@@ -303,9 +289,7 @@ impl<'a> Reader<'a> {
         version: i16,
         may_be_null: bool,
     ) -> Option<Vec<T>> {
-        self.array(field, flexible, may_be_null, T::SIZE_MIN, |reader| {
-            T::read(reader, version)
-        })
+        self.array(field, flexible, may_be_null, T::SIZE_MIN, |reader| T::read(reader, version))
     }
 
     pub(crate) fn opt_struct<T: Struct<'a>>(
@@ -373,12 +357,7 @@ impl<'a> Reader<'a> {
             self.fail("tagged fields", Flaw::TooManyTaggedFields(left));
             left = 0;
         }
-        Tags {
-            left,
-            lowest: 0,
-            tag: 0,
-            after: &[],
-        }
+        Tags { left, lowest: 0, tag: 0, after: &[] }
     }
 
     /// Moves into the next tagged field; until `end_tag` only its bytes can be read.

@@ -84,10 +84,7 @@ impl FromStr for Uuid {
 }
 
 fn six_bits(character: u8) -> Result<u128, UuidError> {
-    let place = ALPHABET
-        .iter()
-        .position(|known| *known == character)
-        .ok_or(UuidError)?;
+    let place = ALPHABET.iter().position(|known| *known == character).ok_or(UuidError)?;
     Ok(place as u128)
 }
 
@@ -106,13 +103,9 @@ mod tests {
 
     #[test]
     fn a_text_that_kafka_would_not_print_is_refused() {
-        for text in [
-            "",
-            "A",
-            "AAAAAAAAAAAAAAAAAAAAAAA",
-            "AAAAAAAAAAAAAAAAAAAAA=",
-            "AAAAAAAAAAAAAAAAAAAAAB",
-        ] {
+        for text in
+            ["", "A", "AAAAAAAAAAAAAAAAAAAAAAA", "AAAAAAAAAAAAAAAAAAAAA=", "AAAAAAAAAAAAAAAAAAAAAB"]
+        {
             assert_eq!(text.parse::<Uuid>(), Err(UuidError), "{text}");
         }
     }

@@ -60,12 +60,7 @@ impl Writer {
     pub fn with_capacity(bytes: usize) -> Self {
         let mut head = Vec::with_capacity(LENGTH_PREFIX + bytes);
         head.extend_from_slice(&[0; LENGTH_PREFIX]);
-        Self {
-            head,
-            parts: Vec::new(),
-            parts_length: 0,
-            failure: None,
-        }
+        Self { head, parts: Vec::new(), parts_length: 0, failure: None }
     }
 
     /// The finished frame, with its length in front.
@@ -75,10 +70,7 @@ impl Writer {
         }
         let length = self.len();
         let Ok(prefix) = i32::try_from(length) else {
-            return Err(EncodeError::TooLong {
-                field: "frame",
-                length,
-            });
+            return Err(EncodeError::TooLong { field: "frame", length });
         };
         if let Some(slot) = self.head.first_chunk_mut() {
             *slot = prefix.to_be_bytes();
@@ -124,11 +116,7 @@ impl Writer {
     #[inline]
     fn length(&mut self, field: &'static str, length: usize, flexible: bool, narrow: bool) {
         // Kafka's own readers refuse a compact text beyond what a classic one could say.
-        let limit = if narrow {
-            i16::MAX as usize
-        } else {
-            i32::MAX as usize
-        };
+        let limit = if narrow { i16::MAX as usize } else { i32::MAX as usize };
         if length > limit {
             self.fail(EncodeError::TooLong { field, length });
         } else if flexible {
@@ -356,10 +344,7 @@ mod tests {
     #[test]
     fn records_are_handed_on_and_not_copied() {
         let batch = Bytes::from(vec![7; 100]);
-        let range = Part::Range {
-            token: 3,
-            length: 50,
-        };
+        let range = Part::Range { token: 3, length: 50 };
         let records = Records::Parts(vec![Part::Bytes(batch.clone()), range.clone()]);
         let mut writer = Writer::with_capacity(0);
         writer.records("records", &records, false);
@@ -384,12 +369,6 @@ mod tests {
         let mut writer = Writer::with_capacity(0);
         writer.string("name", &"x".repeat(32_768), true);
         let refused = writer.finish().unwrap_err();
-        assert_eq!(
-            refused,
-            EncodeError::TooLong {
-                field: "name",
-                length: 32_768
-            }
-        );
+        assert_eq!(refused, EncodeError::TooLong { field: "name", length: 32_768 });
     }
 }

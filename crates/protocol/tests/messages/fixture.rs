@@ -21,9 +21,7 @@ pub(crate) fn samples() -> Vec<Sample> {
 fn sample(line: &str) -> Sample {
     let mut value: Value = serde_json::from_str(line).unwrap();
     let hex = value["hex"].as_str().unwrap();
-    let bytes = (0..hex.len())
-        .step_by(2)
-        .map(|at| u8::from_str_radix(&hex[at..at + 2], 16));
+    let bytes = (0..hex.len()).step_by(2).map(|at| u8::from_str_radix(&hex[at..at + 2], 16));
     Sample {
         name: value["name"].as_str().unwrap().to_owned(),
         version: value["version"].as_i64().unwrap() as i16,

@@ -11,18 +11,12 @@ use crate::fixture::{Sample, samples};
 
 impl Sample {
     fn is_flexible(&self) -> bool {
-        let entry = MESSAGES
-            .iter()
-            .find(|entry| entry.name == self.name)
-            .unwrap();
+        let entry = MESSAGES.iter().find(|entry| entry.name == self.name).unwrap();
         entry.flexible_from.is_some_and(|from| self.version >= from)
     }
 
     fn read(&self, bytes: &[u8]) -> Result<Reading, DecodeError> {
-        let entry = MESSAGES
-            .iter()
-            .find(|entry| entry.name == self.name)
-            .unwrap();
+        let entry = MESSAGES.iter().find(|entry| entry.name == self.name).unwrap();
         (entry.read)(bytes, self.version)
     }
 
@@ -69,10 +63,7 @@ fn hostile_07_truncated_body() {
         for length in 0..sample.bytes.len() {
             let refused = sample.read(&sample.bytes[..length]);
             let (name, version) = (&sample.name, sample.version);
-            assert!(
-                refused.is_err(),
-                "{name} v{version}, {length} bytes: {refused:?}"
-            );
+            assert!(refused.is_err(), "{name} v{version}, {length} bytes: {refused:?}");
         }
     }
 }
@@ -90,10 +81,7 @@ fn hostile_07_trailing_garbage() {
 fn hostile_08_array_count() {
     // Metadata's first field is the array of topics; not flexible up to version 8.
     let refused = |count: i32, version| {
-        Request::decode(3, &count.to_be_bytes(), version)
-            .map(|_| ())
-            .unwrap_err()
-            .flaw
+        Request::decode(3, &count.to_be_bytes(), version).map(|_| ()).unwrap_err().flaw
     };
     assert_eq!(refused(i32::MAX, 1), Flaw::TooManyElements(i32::MAX as u64));
     assert_eq!(refused(1, 1), Flaw::TooManyElements(1));
@@ -124,11 +112,7 @@ fn hostile_09_text_that_is_not_utf8() {
             let flaw = sample.read(&bytes).map_err(|error| error.flaw);
             // Some texts of the JSON stand in a field of bytes, which may hold anything.
             broken += usize::from(flaw == Err(Flaw::NotUtf8));
-            assert!(
-                matches!(flaw, Ok(_) | Err(Flaw::NotUtf8)),
-                "{}: {flaw:?}",
-                sample.name
-            );
+            assert!(matches!(flaw, Ok(_) | Err(Flaw::NotUtf8)), "{}: {flaw:?}", sample.name);
         }
     }
     assert!(broken > 5_000, "only {broken} texts were broken");
@@ -147,11 +131,7 @@ fn hostile_09_length_beyond_the_end() {
                 (2, [&[0x7f, 0xff], &[0xff, 0xfe]])
             };
             // Otherwise the text was found inside of a longer one.
-            let own = if prefix == 1 {
-                &[length[1] + 1][..]
-            } else {
-                &length[..]
-            };
+            let own = if prefix == 1 { &[length[1] + 1][..] } else { &length[..] };
             if !head.ends_with(own) {
                 continue;
             }
@@ -175,10 +155,7 @@ fn hostile_09_length_beyond_the_end() {
 fn hostile_10_varint_too_long() {
     let mut broken = 0;
     for sample in without_tags() {
-        for tail in [
-            [0xff, 0xff, 0xff, 0xff, 0xff, 0x00],
-            [0xff, 0xff, 0xff, 0xff, 0x1f, 0x00],
-        ] {
+        for tail in [[0xff, 0xff, 0xff, 0xff, 0xff, 0x00], [0xff, 0xff, 0xff, 0xff, 0x1f, 0x00]] {
             let flaw = sample.read(&sample.ending_in(&tail)).unwrap_err().flaw;
             assert_eq!(flaw, Flaw::VarintTooLong, "{}", sample.name);
         }
@@ -194,10 +171,7 @@ fn hostile_10_tagged_fields() {
         assert_eq!(flaw(&[2, 101, 0, 100, 0]), Flaw::TagOutOfOrder(100));
         assert_eq!(flaw(&[2, 100, 0, 100, 0]), Flaw::TagOutOfOrder(100));
         assert_eq!(flaw(&[1, 100, 3, 7, 7]), Flaw::Truncated);
-        assert_eq!(
-            flaw(&[0x91, 0x4e]),
-            Flaw::TooManyTaggedFields(TAGGED_FIELDS_MAX + 1)
-        );
+        assert_eq!(flaw(&[0x91, 0x4e]), Flaw::TooManyTaggedFields(TAGGED_FIELDS_MAX + 1));
     }
 }
 
@@ -211,10 +185,7 @@ fn hostile_10_a_tag_of_another_size_than_it_says() {
         })
         .unwrap();
     let bytes = sample.ending_in(&[1, 0, 3, 2, b'c', b'd']);
-    assert_eq!(
-        sample.read(&bytes).unwrap_err().flaw,
-        Flaw::TagSizeMismatch(0)
-    );
+    assert_eq!(sample.read(&bytes).unwrap_err().flaw, Flaw::TagSizeMismatch(0));
     sample.bytes = sample.ending_in(&[1, 0, 2, 2, b'c']);
     assert_eq!(sample.read(&sample.bytes).unwrap().json["clusterId"], "c");
 }

@@ -78,10 +78,7 @@ fn hostile_08_a_count_that_lies_gets_no_memory() {
                 let times = peak as f64 / bytes.len() as f64;
                 worst = worst.max(times);
                 let allowed = TIMES * bytes.len() + 1024;
-                assert!(
-                    peak <= allowed,
-                    "{name} v{version}, byte {at}: {peak} of {allowed} bytes"
-                );
+                assert!(peak <= allowed, "{name} v{version}, byte {at}: {peak} of {allowed} bytes");
             }
         }
     }

@@ -12,18 +12,13 @@ use crate::fixture;
 /// Where `one` and `two` differ first, for people.
 fn difference(path: &str, one: &Value, two: &Value) -> Option<String> {
     match (one, two) {
-        (Value::Object(a), Value::Object(b)) => a
-            .keys()
-            .chain(b.keys())
-            .find(|key| a.get(*key) != b.get(*key))
-            .and_then(|key| {
+        (Value::Object(a), Value::Object(b)) => {
+            a.keys().chain(b.keys()).find(|key| a.get(*key) != b.get(*key)).and_then(|key| {
                 let missing = Value::String("(absent)".to_owned());
-                let (one, two) = (
-                    a.get(key).unwrap_or(&missing),
-                    b.get(key).unwrap_or(&missing),
-                );
+                let (one, two) = (a.get(key).unwrap_or(&missing), b.get(key).unwrap_or(&missing));
                 difference(&format!("{path}.{key}"), one, two)
-            }),
+            })
+        }
         (Value::Array(a), Value::Array(b)) if a.len() == b.len() => {
             let at = a.iter().zip(b).position(|(one, two)| one != two)?;
             difference(&format!("{path}[{at}]"), &a[at], &b[at])
@@ -54,10 +49,7 @@ fn every_message_of_every_version_is_read_and_written_as_kafka_does() {
                     flaws.push(format!("{name} v{version}: written otherwise"));
                 }
                 if reading.trailing != 0 {
-                    flaws.push(format!(
-                        "{name} v{version}: {} bytes left",
-                        reading.trailing
-                    ));
+                    flaws.push(format!("{name} v{version}: {} bytes left", reading.trailing));
                 }
             }
         }
@@ -69,22 +61,12 @@ fn every_message_of_every_version_is_read_and_written_as_kafka_does() {
         })
         .collect();
     for (name, version) in ours.difference(&seen) {
-        flaws.push(format!(
-            "{name} v{version}: Kafka has no such message, or no sample of it"
-        ));
+        flaws.push(format!("{name} v{version}: Kafka has no such message, or no sample of it"));
     }
     for (name, version) in seen.difference(&ours) {
         flaws.push(format!("{name} v{version}: we have no such version"));
     }
-    assert!(
-        seen.len() > 500,
-        "only {} messages and versions were compared",
-        seen.len()
-    );
+    assert!(seen.len() > 500, "only {} messages and versions were compared", seen.len());
     let first: Vec<_> = flaws.iter().take(40).collect();
-    assert!(
-        flaws.is_empty(),
-        "{} flaws, the first: {first:#?}",
-        flaws.len()
-    );
+    assert!(flaws.is_empty(), "{} flaws, the first: {first:#?}", flaws.len());
 }

@@ -4,9 +4,7 @@ use std::{sync::Arc, time::Instant};
 
 use crate::{
     bare,
-    rig::{
-        Folder, append, batch, cpu, log_config, logs, micros, open, percentile, wait_durable,
-    },
+    rig::{Folder, append, batch, cpu, log_config, logs, micros, open, percentile, wait_durable},
 };
 
 const CASES: [(usize, usize, usize); 7] = [

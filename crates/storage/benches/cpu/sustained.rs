@@ -10,7 +10,8 @@ use crate::rig::{
 };
 
 /// Partitions, bytes of a batch, bursts per second.
-const LOADS: [(usize, usize, u32); 3] = [(12, 16 << 10, 200), (12, 64 << 10, 130), (100, 8 << 10, 50)];
+const LOADS: [(usize, usize, u32); 3] =
+    [(12, 16 << 10, 200), (12, 64 << 10, 130), (100, 8 << 10, 50)];
 
 pub(crate) fn run(seconds: u64) {
     println!(

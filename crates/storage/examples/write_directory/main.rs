@@ -84,10 +84,7 @@ fn codecs(stories: &mut Stories<'_>) -> Done {
 
 /// Times that the broker gives, and none at all.
 fn times(stories: &mut Stories<'_>) -> Done {
-    let config = LogConfig {
-        log_append_time: true,
-        ..small_segments()
-    };
+    let config = LogConfig { log_append_time: true, ..small_segments() };
     let mut story = stories.begin("append-time", config)?;
     for codec in Codec::ALL.into_iter().cycle().take(40) {
         let batch = stories.batch(BatchBuilder::new(Offset::ZERO), codec, 3);
@@ -99,10 +96,7 @@ fn times(stories: &mut Stories<'_>) -> Done {
     let mut story = stories.begin("undated", small_segments())?;
     for _ in 0..200 {
         let mut batch = stories.batch(BatchBuilder::new(Offset::ZERO), Codec::None, 2);
-        batch
-            .records
-            .iter_mut()
-            .for_each(|record| record.timestamp = -1);
+        batch.records.iter_mut().for_each(|record| record.timestamp = -1);
         story.send(&batch)?;
     }
     stories.told.push(story);
@@ -150,9 +144,7 @@ fn transactions(stories: &mut Stories<'_>) -> Done {
                 story.send(&stories.batch(builder, Codec::None, count))?;
             } else if story.open.contains_key(&id) && stories.random.chance(1, 3) {
                 story.end_transaction(id, stories.random.chance(1, 2))?;
-                producers
-                    .entry(id)
-                    .and_modify(|(epoch, next)| (*epoch, *next) = (*epoch + 1, 0));
+                producers.entry(id).and_modify(|(epoch, next)| (*epoch, *next) = (*epoch + 1, 0));
             } else if let Some((epoch, sequence)) = producers.get_mut(&id) {
                 let builder = builder
                     .with_producer(ProducerId(id), ProducerEpoch(*epoch), *sequence)
@@ -163,12 +155,7 @@ fn transactions(stories: &mut Stories<'_>) -> Done {
         }
         let left_open = if partition == 0 { 0 } else { 1 };
         while story.open.len() > left_open {
-            let id = story
-                .open
-                .keys()
-                .next_back()
-                .copied()
-                .ok_or("nothing is open")?;
+            let id = story.open.keys().next_back().copied().ok_or("nothing is open")?;
             story.end_transaction(id, partition == 0)?;
         }
         stories.told.push(story);
@@ -198,17 +185,10 @@ fn epochs(stories: &mut Stories<'_>) -> Done {
 /// Many small segments, and the same again with its head deleted.
 fn segments(stories: &mut Stories<'_>) -> Done {
     for topic in ["segments", "head-deleted", "all-deleted"] {
-        let config = LogConfig {
-            segment_jitter_ms: 5_000,
-            ..small_segments()
-        };
+        let config = LogConfig { segment_jitter_ms: 5_000, ..small_segments() };
         let mut story = stories.begin(topic, config)?;
         for _ in 0..600 {
-            let codec = if stories.random.chance(1, 2) {
-                Codec::None
-            } else {
-                Codec::Gzip
-            };
+            let codec = if stories.random.chance(1, 2) { Codec::None } else { Codec::Gzip };
             let count = 1 + stories.random.below(6);
             story.send(&stories.batch(BatchBuilder::new(Offset::ZERO), codec, count))?;
         }
@@ -236,10 +216,7 @@ fn follower(stories: &mut Stories<'_>) -> Done {
     story.log.reset_to(Offset(1000))?;
     let end = leader.log.appended_end();
     while story.log.appended_end() < end {
-        let limit = Limit {
-            bytes_max: 2_000,
-            at_least_one: true,
-        };
+        let limit = Limit { bytes_max: 2_000, at_least_one: true };
         let plan = leader.log.read(story.log.appended_end(), end, limit)?;
         story.log.append_as_follower(&Bytes::from(plan.read()?))?;
     }
@@ -250,9 +227,5 @@ fn follower(stories: &mut Stories<'_>) -> Done {
 
 /// Small enough for many rolls and index entries.
 fn small_segments() -> LogConfig {
-    LogConfig {
-        segment_bytes: 8 << 10,
-        index_interval_bytes: 200,
-        ..LogConfig::default()
-    }
+    LogConfig { segment_bytes: 8 << 10, index_interval_bytes: 200, ..LogConfig::default() }
 }

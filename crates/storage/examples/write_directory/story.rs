@@ -54,11 +54,7 @@ pub(crate) struct Story {
 
 impl<'a> Stories<'a> {
     pub(crate) fn new(directory: &'a LogDirectory) -> Self {
-        Self {
-            directory,
-            random: Random::from_seed(1),
-            told: vec![],
-        }
+        Self { directory, random: Random::from_seed(1), told: vec![] }
     }
 
     pub(crate) fn begin(
@@ -75,25 +71,12 @@ impl<'a> Stories<'a> {
         partition: i32,
         config: LogConfig,
     ) -> Result<Story, Box<dyn Error>> {
-        let hash = topic
-            .bytes()
-            .fold(7_u128, |hash, byte| hash * 131 + u128::from(byte));
-        let name = TopicPartition {
-            topic: topic.into(),
-            partition,
-        };
-        let log = self
-            .directory
-            .create(name, Uuid::from_u128(hash), Arc::new(config))?;
+        let hash = topic.bytes().fold(7_u128, |hash, byte| hash * 131 + u128::from(byte));
+        let name = TopicPartition { topic: topic.into(), partition };
+        let log = self.directory.create(name, Uuid::from_u128(hash), Arc::new(config))?;
         let epoch = LeaderEpoch(0);
         log.begin_epoch(epoch);
-        Ok(Story {
-            log,
-            epoch,
-            now_ms: NOW_MS,
-            records: vec![],
-            open: BTreeMap::new(),
-        })
+        Ok(Story { log, epoch, now_ms: NOW_MS, records: vec![], open: BTreeMap::new() })
     }
 
     /// Random records; some without a key, a value or any byte in them, and some that are older
@@ -124,13 +107,7 @@ impl<'a> Stories<'a> {
     /// The lines that Kafka is asked to agree with.
     pub(crate) fn told(&self) -> Result<(Vec<u8>, Vec<u8>), Box<dyn Error>> {
         let (mut records, mut partitions) = (String::new(), String::new());
-        for Story {
-            log,
-            records: told,
-            open,
-            ..
-        } in &self.told
-        {
+        for Story { log, records: told, open, .. } in &self.told {
             let end = log.appended_end();
             let stable = log.last_stable_offset(end);
             if open.is_empty() != (stable == end) {
@@ -187,10 +164,10 @@ impl Story {
     pub(crate) fn append(&self, batch: &Sent) -> Result<Appended, Box<dyn Error>> {
         let mut builder = batch.builder.clone();
         for record in &batch.records {
-            let headers = record.headers.iter().map(|(key, value)| Header {
-                key: key.as_bytes(),
-                value: value.as_deref(),
-            });
+            let headers = record
+                .headers
+                .iter()
+                .map(|(key, value)| Header { key: key.as_bytes(), value: value.as_deref() });
             let (key, value) = (record.key.as_deref(), record.value.as_deref());
             builder.append(record.timestamp, key, value, headers.collect::<Vec<_>>());
         }
@@ -211,10 +188,7 @@ impl Story {
             timestamps: if self.log.config().log_append_time {
                 TimestampRule::Append
             } else {
-                TimestampRule::Create {
-                    before_max_ms: i64::MAX,
-                    after_max_ms: i64::MAX,
-                }
+                TimestampRule::Create { before_max_ms: i64::MAX, after_max_ms: i64::MAX }
             },
             now_ms: self.now_ms,
             origin,
@@ -226,29 +200,15 @@ impl Story {
             records::Origin::Coordinator => Origin::Coordinator,
         };
         let batch = BytesMut::from(bytes);
-        Ok(self
-            .log
-            .append_as_leader(batch, &validated, self.epoch, origin)?)
+        Ok(self.log.append_as_leader(batch, &validated, self.epoch, origin)?)
     }
 
     pub(crate) fn end_transaction(&mut self, producer_id: i64, is_commit: bool) -> Done {
-        let (epoch, indexes) = self
-            .open
-            .remove(&producer_id)
-            .ok_or("no open transaction")?;
-        let marker = EndTransactionMarker {
-            is_commit,
-            coordinator_epoch: 3,
-        };
+        let (epoch, indexes) = self.open.remove(&producer_id).ok_or("no open transaction")?;
+        let marker = EndTransactionMarker { is_commit, coordinator_epoch: 3 };
         let epoch = ProducerEpoch(epoch.0 + 1);
         let mut bytes = Vec::new();
-        marker.build(
-            Offset::ZERO,
-            ProducerId(producer_id),
-            epoch,
-            self.now_ms,
-            &mut bytes,
-        )?;
+        marker.build(Offset::ZERO, ProducerId(producer_id), epoch, self.now_ms, &mut bytes)?;
         self.append_bytes(&bytes, records::Origin::Coordinator)?;
         for index in indexes {
             if let Some(record) = self.records.get_mut(index) {
@@ -266,9 +226,8 @@ fn base64(bytes: &Option<Vec<u8>>) -> Value {
     };
     let mut text = String::new();
     for chunk in bytes.chunks(3) {
-        let group = (0..3).fold(0_u32, |group, at| {
-            group << 8 | u32::from(chunk.get(at).copied().unwrap_or(0))
-        });
+        let group = (0..3)
+            .fold(0_u32, |group, at| group << 8 | u32::from(chunk.get(at).copied().unwrap_or(0)));
         for place in 0..4 {
             let letter = LETTERS.get((group >> (18 - 6 * place)) as usize & 63);
             let letter = letter.filter(|_| place <= chunk.len()).unwrap_or(&b'=');

@@ -19,16 +19,12 @@ impl CleanShutdown {
     #[must_use]
     pub fn parse(bytes: &[u8]) -> Self {
         let number = || {
-            let (_, value) = std::str::from_utf8(bytes)
-                .ok()?
-                .split_once("\"brokerEpoch\"")?;
+            let (_, value) = std::str::from_utf8(bytes).ok()?.split_once("\"brokerEpoch\"")?;
             let value = value.trim_start().strip_prefix(':')?.trim_start();
             let is_number = |c: char| c.is_ascii_digit() || c == '-';
             value.get(..value.find(|c| !is_number(c))?)?.parse().ok()
         };
-        Self {
-            broker_epoch: number(),
-        }
+        Self { broker_epoch: number() }
     }
 
     #[must_use]
@@ -38,11 +34,7 @@ impl CleanShutdown {
 
     /// Notes that everything in the log directory `dir` is synced and checkpointed.
     pub fn store(disk: &dyn Disk, dir: &Path, broker_epoch: i64) -> Result<(), StorageError> {
-        store(
-            disk,
-            &dir.join(names::CLEAN_SHUTDOWN),
-            &Self::format(broker_epoch),
-        )
+        store(disk, &dir.join(names::CLEAN_SHUTDOWN), &Self::format(broker_epoch))
     }
 }
 
@@ -55,7 +47,6 @@ pub fn clean_shutdown(disk: &dyn Disk, dir: &Path) -> Result<Option<CleanShutdow
 /// Before anything in the log directory `dir` changes: a crash from now on is no clean stop.
 pub fn forget_clean_shutdown(disk: &dyn Disk, dir: &Path) -> Result<(), StorageError> {
     let path = dir.join(names::CLEAN_SHUTDOWN);
-    disk.remove_file(&path)
-        .map_err(StorageError::io("remove", &path))?;
+    disk.remove_file(&path).map_err(StorageError::io("remove", &path))?;
     disk.sync_dir(dir).map_err(StorageError::io("sync", dir))
 }

@@ -22,29 +22,19 @@ pub fn parse_epochs(bytes: &[u8]) -> Result<EpochCache, TextError> {
         if epoch.0 < 0 || start_offset.0 < 0 {
             return Err(line.error("has a negative number"));
         }
-        Ok(EpochEntry {
-            epoch,
-            start_offset,
-        })
+        Ok(EpochEntry { epoch, start_offset })
     })?;
     let rises = |(last, next): (&EpochEntry, &EpochEntry)| {
         last.epoch < next.epoch && last.start_offset < next.start_offset
     };
-    match entries
-        .iter()
-        .zip(entries.iter().skip(1))
-        .position(|pair| !rises(pair))
-    {
+    match entries.iter().zip(entries.iter().skip(1)).position(|pair| !rises(pair)) {
         None => Ok(EpochCache::from_entries(entries)),
         // Behind the version, the count and the entry before it.
-        Some(at) => Err(lines(bytes).nth(at + 3).map_or(
-            TextError {
-                line: 0,
-                position: 0,
-                reason: "does not rise",
-            },
-            |line| line.error("does not rise above the one before"),
-        )),
+        Some(at) => Err(lines(bytes)
+            .nth(at + 3)
+            .map_or(TextError { line: 0, position: 0, reason: "does not rise" }, |line| {
+                line.error("does not rise above the one before")
+            })),
     }
 }
 

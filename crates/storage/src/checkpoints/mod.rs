@@ -38,9 +38,7 @@ pub(crate) fn load(disk: &dyn Disk, path: &Path) -> Result<Option<Vec<u8>>, Stor
         let reason = format!("{len} bytes, where {BYTES_MAX} are more than it can need");
         return Err(StorageError::corrupt(path, BYTES_MAX, reason));
     }
-    disk.read(path)
-        .map(Some)
-        .map_err(StorageError::io("read", path))
+    disk.read(path).map(Some).map_err(StorageError::io("read", path))
 }
 
 /// Loads a file and makes sense of it; `None` where there is none.
@@ -58,6 +56,5 @@ pub(crate) fn load_as<T>(
 
 /// Replaces a file; what stands there afterwards survives a power failure.
 pub(crate) fn store(disk: &dyn Disk, path: &Path, bytes: &[u8]) -> Result<(), StorageError> {
-    disk.replace(path, bytes)
-        .map_err(StorageError::io("replace", path))
+    disk.replace(path, bytes).map_err(StorageError::io("replace", path))
 }

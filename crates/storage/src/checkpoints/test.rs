@@ -21,35 +21,18 @@ fn epochs(entries: &[(i32, i64)]) -> EpochCache {
 #[test]
 fn texts_are_kafkas() {
     let offsets = [("orders", 0, Offset(4711)), ("a.b_c-d", 12, Offset(0))];
-    assert_eq!(
-        format_offsets(offsets),
-        b"0\n2\norders 0 4711\na.b_c-d 12 0\n"
-    );
+    assert_eq!(format_offsets(offsets), b"0\n2\norders 0 4711\na.b_c-d 12 0\n");
     assert_eq!(format_offsets([]), b"0\n0\n");
-    assert_eq!(
-        format_epochs(&epochs(&[(3, 0), (5, 1200)])),
-        b"0\n2\n3 0\n5 1200\n"
-    );
-    assert_eq!(
-        CleanShutdown::format(17),
-        br#"{"version":0,"brokerEpoch":17}"#
-    );
+    assert_eq!(format_epochs(&epochs(&[(3, 0), (5, 1200)])), b"0\n2\n3 0\n5 1200\n");
+    assert_eq!(CleanShutdown::format(17), br#"{"version":0,"brokerEpoch":17}"#);
 }
 
 #[test]
 fn texts_of_kafka_are_understood() {
     let read = parse_offsets(b"0\r\n1\r\norders\t0 4711\r\n").unwrap();
-    let expected = PartitionOffset {
-        topic: "orders".into(),
-        partition: 0,
-        offset: Offset(4711),
-    };
+    let expected = PartitionOffset { topic: "orders".into(), partition: 0, offset: Offset(4711) };
     assert_eq!(read, [expected]);
-    assert_eq!(
-        parse_offsets(b""),
-        Ok(Vec::new()),
-        "created and not yet written"
-    );
+    assert_eq!(parse_offsets(b""), Ok(Vec::new()), "created and not yet written");
     assert_eq!(parse_epochs(b""), Ok(EpochCache::default()));
     for (text, broker_epoch) in [
         (r#"{"version":0,"brokerEpoch":17}"#, Some(17)),
@@ -58,11 +41,7 @@ fn texts_of_kafka_are_understood() {
         (r#"{"version":0,"brokerEpoch":"#, None),
         ("", None),
     ] {
-        assert_eq!(
-            CleanShutdown::parse(text.as_bytes()),
-            CleanShutdown { broker_epoch },
-            "{text}"
-        );
+        assert_eq!(CleanShutdown::parse(text.as_bytes()), CleanShutdown { broker_epoch }, "{text}");
     }
 }
 
@@ -81,17 +60,10 @@ fn what_is_no_offset_checkpoint_names_its_line() {
         ("0\n1\norders x 1\n", 3),
         ("0\n1\norders 0 1\n\n", 4),
     ] {
-        assert_eq!(
-            parse_offsets(text.as_bytes()).unwrap_err().line,
-            line,
-            "{text}"
-        );
+        assert_eq!(parse_offsets(text.as_bytes()).unwrap_err().line, line, "{text}");
     }
     let error = parse_offsets(b"0\n1\n\xff\xff 0 1\n").unwrap_err();
-    assert_eq!(
-        (error.line, error.position, error.reason),
-        (3, 4, "is not UTF-8")
-    );
+    assert_eq!((error.line, error.position, error.reason), (3, 4, "is not UTF-8"));
 }
 
 #[test]
@@ -106,11 +78,7 @@ fn fault_15_a_rotten_epoch_checkpoint_is_recognised() {
         ("0\n1\n1 2 3\n", 3),
         ("0\n1\n\0\0\0\0", 3),
     ] {
-        assert_eq!(
-            parse_epochs(text.as_bytes()).unwrap_err().line,
-            line,
-            "{text}"
-        );
+        assert_eq!(parse_epochs(text.as_bytes()).unwrap_err().line, line, "{text}");
     }
     let disk = SimulatedDisk::new(1);
     let path = Path::new("leader-epoch-checkpoint");
@@ -131,12 +99,7 @@ fn a_clean_stop_is_forgotten_for_good() {
     CleanShutdown::store(&*disk, dir, 17).unwrap();
     let disk = disk.crash();
     let found = clean_shutdown(&*disk, dir).unwrap();
-    assert_eq!(
-        found,
-        Some(CleanShutdown {
-            broker_epoch: Some(17)
-        })
-    );
+    assert_eq!(found, Some(CleanShutdown { broker_epoch: Some(17) }));
     forget_clean_shutdown(&*disk, dir).unwrap();
     assert_eq!(clean_shutdown(&*disk.crash(), dir).unwrap(), None);
 }
@@ -153,20 +116,14 @@ const KINDS: [Kind; 5] = [
         name: names::RECOVERY_POINTS,
         store: |disk, path, n| {
             let topics: Vec<_> = (0..n * 300).map(|at| format!("topic-{at}")).collect();
-            let lines = topics
-                .iter()
-                .map(|topic| (topic.as_str(), 1, Offset(i64::from(n))));
+            let lines = topics.iter().map(|topic| (topic.as_str(), 1, Offset(i64::from(n))));
             store_offsets(disk, path, lines)
         },
         load: |disk, path| {
             let offsets = load_offsets(disk, path)?;
             let n = offsets.first().map_or(0, |first| first.offset.0 as u32);
             assert_eq!(offsets.len() as u32, n * 300);
-            assert!(
-                offsets
-                    .iter()
-                    .all(|line| line.offset == Offset(i64::from(n)))
-            );
+            assert!(offsets.iter().all(|line| line.offset == Offset(i64::from(n))));
             Ok(n)
         },
     },
@@ -196,12 +153,7 @@ const KINDS: [Kind; 5] = [
         store: |disk, path, n| {
             let cluster_id = "cluster".to_owned();
             let directory_id = Some(Uuid::from_u128(7));
-            MetaProperties {
-                cluster_id,
-                node_id: n as i32,
-                directory_id,
-            }
-            .store(disk, path)
+            MetaProperties { cluster_id, node_id: n as i32, directory_id }.store(disk, path)
         },
         load: |disk, path| {
             Ok(MetaProperties::load(disk, path)?.map_or(0, |found| found.node_id as u32))
@@ -241,24 +193,13 @@ fn fault_18_checkpoint_replace() {
                 disk = disk.crash();
                 let found = (kind.load)(&*disk, &path)
                     .unwrap_or_else(|error| panic!("seed {seed}: {error}"));
-                let is_whole = if stored.is_ok() {
-                    found == new
-                } else {
-                    found == held || found == new
-                };
-                assert!(
-                    is_whole,
-                    "seed {seed}: {} holds {found}, {held} or {new}",
-                    kind.name
-                );
+                let is_whole =
+                    if stored.is_ok() { found == new } else { found == held || found == new };
+                assert!(is_whole, "seed {seed}: {} holds {found}, {held} or {new}", kind.name);
                 held = found;
             }
             (kind.store)(&*disk, &path, 4).unwrap();
-            assert_eq!(
-                (kind.load)(&*disk.crash(), &path).unwrap(),
-                4,
-                "seed {seed}"
-            );
+            assert_eq!((kind.load)(&*disk.crash(), &path).unwrap(), 4, "seed {seed}");
         }
     }
 }

@@ -23,11 +23,7 @@ pub(crate) struct Line<'a> {
 
 impl<'a> Line<'a> {
     pub(crate) fn error(&self, reason: &'static str) -> TextError {
-        TextError {
-            line: self.number,
-            position: self.position as u64,
-            reason,
-        }
+        TextError { line: self.number, position: self.position as u64, reason }
     }
 
     pub(crate) fn text(&self) -> Result<&'a str, TextError> {
@@ -62,20 +58,13 @@ impl<'a> Line<'a> {
 /// The lines of a text; a newline at its end begins no further one.
 pub(crate) fn lines(bytes: &[u8]) -> impl Iterator<Item = Line<'_>> {
     let mut position = 0;
-    bytes
-        .split_inclusive(|byte| *byte == b'\n')
-        .enumerate()
-        .map(move |(at, whole)| {
-            let line = whole.strip_suffix(b"\n").unwrap_or(whole);
-            let line = line.strip_suffix(b"\r").unwrap_or(line);
-            let start = position;
-            position += whole.len();
-            Line {
-                number: at + 1,
-                position: start,
-                bytes: line,
-            }
-        })
+    bytes.split_inclusive(|byte| *byte == b'\n').enumerate().map(move |(at, whole)| {
+        let line = whole.strip_suffix(b"\n").unwrap_or(whole);
+        let line = line.strip_suffix(b"\r").unwrap_or(line);
+        let start = position;
+        position += whole.len();
+        Line { number: at + 1, position: start, bytes: line }
+    })
 }
 
 /// What a checkpoint of version 0 holds: one entry a line, as many as its second line says. A

@@ -40,19 +40,12 @@ impl CleanedOffsets {
         };
         let count = lines.len();
         let named = lines.into_iter().map(|line| {
-            let name = TopicPartition {
-                topic: line.topic.into(),
-                partition: line.partition,
-            };
+            let name = TopicPartition { topic: line.topic.into(), partition: line.partition };
             (name, line.offset)
         });
         let mut offsets = self.lock();
         *offsets = named.filter(|(name, _)| exists(name)).collect();
-        if offsets.len() < count {
-            store(shared, &offsets)
-        } else {
-            Ok(())
-        }
+        if offsets.len() < count { store(shared, &offsets) } else { Ok(()) }
     }
 
     pub(crate) fn get(&self, name: &TopicPartition) -> Option<Offset> {
@@ -105,8 +98,6 @@ impl CleanedOffsets {
 
 fn store(shared: &Shared, offsets: &Offsets) -> Result<(), StorageError> {
     let disk: &dyn Disk = &*shared.disk;
-    let lines = offsets
-        .iter()
-        .map(|(name, offset)| (&*name.topic, name.partition, *offset));
+    let lines = offsets.iter().map(|(name, offset)| (&*name.topic, name.partition, *offset));
     checkpoints::store_offsets(disk, &shared.path.join(names::CLEANER_OFFSETS), lines)
 }

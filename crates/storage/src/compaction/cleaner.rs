@@ -111,10 +111,7 @@ impl LogDirectory {
 impl Cleaner {
     #[must_use]
     pub fn new(options: CleanerOptions) -> Self {
-        Self {
-            options,
-            scratch: Scratch::new(),
-        }
+        Self { options, scratch: Scratch::new() }
     }
 
     fn clean(&mut self, log: &Arc<Log>, bound: Offset) -> Result<Option<Cleaning>, StorageError> {
@@ -141,14 +138,7 @@ impl Cleaner {
             return Ok(None);
         }
         let pace = Pace::new(&*shared.clock, self.options.io_bytes_per_second);
-        let mut run = Run {
-            log,
-            shared,
-            found,
-            pace,
-            scratch: &mut self.scratch,
-            read: 0,
-        };
+        let mut run = Run { log, shared, found, pace, scratch: &mut self.scratch, read: 0 };
         let map = run.map(&finished, &self.options)?;
         let cleaned_to = map.latest().next();
         if cleaned_to <= found.first_dirty {
@@ -158,10 +148,8 @@ impl Cleaner {
             );
             return Ok(None);
         }
-        let to_clean: Vec<&Finished> = finished
-            .iter()
-            .filter(|f| f.segment.base_offset() < cleaned_to)
-            .collect();
+        let to_clean: Vec<&Finished> =
+            finished.iter().filter(|f| f.segment.base_offset() < cleaned_to).collect();
         let (segments_after, bytes_written) = run.rewrite(&to_clean, &map)?;
         let bytes_read = run.read;
         shared.cleaned.set(shared, log.name(), cleaned_to)?;
@@ -189,17 +177,11 @@ struct Run<'a> {
 impl Run<'_> {
     /// Of every key in the dirty part the last offset, as far as there is room for keys.
     fn map(&mut self, finished: &[Finished], options: &CleanerOptions) -> Result<OffsetMap, Halt> {
-        let Cleanable {
-            first_dirty,
-            first_uncleanable,
-            ..
-        } = self.found;
+        let Cleanable { first_dirty, first_uncleanable, .. } = self.found;
         let records_max = first_uncleanable.0 - first_dirty.0;
         let bytes_max = options.dedupe_buffer_bytes;
         let mut map = OffsetMap::new(&options.secret, records_max as u64, bytes_max);
-        let aborted = self
-            .log
-            .aborted_transactions(first_dirty, first_uncleanable)?;
+        let aborted = self.log.aborted_transactions(first_dirty, first_uncleanable)?;
         let mut transactions = CleanedTransactions::new(aborted);
         let mut scratch = std::mem::take(self.scratch);
         for Finished { segment, next_base } in finished {
@@ -207,24 +189,13 @@ impl Run<'_> {
                 continue;
             }
             let open = self.shared.files.get(segment)?;
-            let position = open
-                .indexes()
-                .offsets
-                .entries()
-                .look_up(first_dirty)
-                .position;
+            let position = open.indexes().offsets.entries().look_up(first_dirty).position;
             let mut is_full = false;
             self.each_batch(segment, &open, u64::from(position), |batch, bytes| {
                 if is_full || batch.last_offset < first_dirty {
                     return Ok(());
                 }
-                let put = put_keys(
-                    &mut map,
-                    bytes,
-                    first_dirty,
-                    &mut transactions,
-                    &mut scratch,
-                );
+                let put = put_keys(&mut map, bytes, first_dirty, &mut transactions, &mut scratch);
                 if put.map_err(|error| unreadable(segment, batch, &error))? {
                     map.raise_latest(batch.last_offset);
                 } else {
@@ -291,9 +262,7 @@ impl Run<'_> {
         let bytes: u64 = group.iter().map(|f| f.segment.written()).sum();
         let path = self.log.folder().path();
         let space = self.shared.disk.space(&path);
-        let free = space
-            .map_err(StorageError::io("ask for room in", &path))?
-            .free;
+        let free = space.map_err(StorageError::io("ask for room in", &path))?.free;
         if free < bytes + self.shared.config.free_bytes_min {
             return Err(Halt::GivenUp);
         }
@@ -350,9 +319,7 @@ impl Run<'_> {
         let path = || segment.path(FileKind::Log);
         let mut scanner = Scanner::checked(&open.file, position, segment.written());
         loop {
-            let next = scanner
-                .next()
-                .map_err(|e| StorageError::io("read", &path())(e))?;
+            let next = scanner.next().map_err(|e| StorageError::io("read", &path())(e))?;
             let batch = match next {
                 Ok(batch) => batch,
                 Err(End::Whole) => return Ok(()),
@@ -380,9 +347,7 @@ fn put_keys(
     scratch: &mut Scratch,
 ) -> Result<bool, FilterError> {
     let mut has_room = |record: Record<'_>| {
-        record
-            .key
-            .is_none_or(|key| record.offset < first_dirty || map.put(key, record.offset))
+        record.key.is_none_or(|key| record.offset < first_dirty || map.put(key, record.offset))
     };
     if let Ok(message) = LegacyMessage::read(bytes) {
         for record in message.records(scratch, Budget::default())? {
@@ -406,11 +371,7 @@ fn put_keys(
 }
 
 fn unreadable(segment: &Segment, batch: &Scanned, error: &FilterError) -> StorageError {
-    StorageError::corrupt(
-        &segment.path(FileKind::Log),
-        batch.position,
-        error.to_string(),
-    )
+    StorageError::corrupt(&segment.path(FileKind::Log), batch.position, error.to_string())
 }
 
 /// What each active producer wrote last.
@@ -418,13 +379,7 @@ fn last_records(log: &Log) -> BTreeMap<ProducerId, LastRecord> {
     log.with_producers(|producers| {
         let last = producers.iter().map(|(id, entry)| {
             let offset = entry.last_batch().map(|batch| batch.last_offset);
-            (
-                id,
-                LastRecord {
-                    offset,
-                    epoch: entry.epoch,
-                },
-            )
+            (id, LastRecord { offset, epoch: entry.epoch })
         });
         last.collect()
     })
@@ -443,12 +398,7 @@ impl<'a> Pace<'a> {
     const NAP_MAX: Duration = Duration::from_millis(100);
 
     fn new(clock: &'a dyn Clock, bytes_per_second: Option<u64>) -> Self {
-        Self {
-            clock,
-            bytes_per_second,
-            started: clock.monotonic(),
-            spent: 0,
-        }
+        Self { clock, bytes_per_second, started: clock.monotonic(), spent: 0 }
     }
 
     fn spend(&mut self, bytes: u64) {

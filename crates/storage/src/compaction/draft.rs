@@ -24,12 +24,8 @@ use crate::{
 const BUFFER: usize = 1 << 20;
 
 /// The files of a segment. The log comes last: its name says what the others' are worth.
-pub(super) const KINDS: [FileKind; 4] = [
-    FileKind::OffsetIndex,
-    FileKind::TimeIndex,
-    FileKind::TransactionIndex,
-    FileKind::Log,
-];
+pub(super) const KINDS: [FileKind; 4] =
+    [FileKind::OffsetIndex, FileKind::TimeIndex, FileKind::TransactionIndex, FileKind::Log];
 
 /// The path of one file of a segment.
 pub(super) fn staged(folder: &Path, base: Offset, kind: FileKind, stage: Stage) -> PathBuf {
@@ -60,10 +56,8 @@ impl<'a> Draft<'a> {
         index_interval: u64,
     ) -> Result<Self, StorageError> {
         let path = staged(folder, base, FileKind::Log, Stage::Cleaned);
-        let file = shared
-            .disk
-            .open(&path, Open::Create)
-            .map_err(StorageError::io("create", &path))?;
+        let file =
+            shared.disk.open(&path, Open::Create).map_err(StorageError::io("create", &path))?;
         file.set_len(0).map_err(StorageError::io("cut", &path))?;
         Ok(Self {
             shared,
@@ -72,10 +66,7 @@ impl<'a> Draft<'a> {
             file,
             written: 0,
             buffer: Vec::new(),
-            indexes: Indexes {
-                offsets: OffsetIndex::new(base),
-                times: TimeIndex::new(base),
-            },
+            indexes: Indexes { offsets: OffsetIndex::new(base), times: TimeIndex::new(base) },
             index_interval,
             since_entry: 0,
             max: MaxTimestamp::none(base),
@@ -101,23 +92,14 @@ impl<'a> Draft<'a> {
             self.since_entry = 0;
         }
         self.since_entry += size;
-        if self.buffer.len() >= BUFFER {
-            self.flush()
-        } else {
-            Ok(())
-        }
+        if self.buffer.len() >= BUFFER { self.flush() } else { Ok(()) }
     }
 
     /// Notes aborted transactions whose marker is in this segment.
     pub(super) fn add_aborted(&mut self, all: Vec<AbortedTransaction>) -> Result<(), StorageError> {
         for aborted in all {
             self.transactions.append(aborted).map_err(|error| {
-                let path = staged(
-                    &self.folder,
-                    self.base,
-                    FileKind::TransactionIndex,
-                    Stage::Live,
-                );
+                let path = staged(&self.folder, self.base, FileKind::TransactionIndex, Stage::Live);
                 StorageError::corrupt(&path, 0, error.to_string())
             })?;
         }
@@ -126,9 +108,7 @@ impl<'a> Draft<'a> {
 
     fn flush(&mut self) -> Result<(), StorageError> {
         let path = self.path(FileKind::Log);
-        let wrote = self
-            .file
-            .write_all_at(&[IoSlice::new(&self.buffer)], self.written);
+        let wrote = self.file.write_all_at(&[IoSlice::new(&self.buffer)], self.written);
         wrote.map_err(StorageError::io("write", &path))?;
         let len = self.buffer.len() as u64;
         // Only a hint: what goes wrong shows at the sync.
@@ -142,9 +122,7 @@ impl<'a> Draft<'a> {
     pub(super) fn finish(&mut self) -> Result<(), StorageError> {
         self.flush()?;
         let path = self.path(FileKind::Log);
-        self.file
-            .sync_data()
-            .map_err(StorageError::io("sync", &path))?;
+        self.file.sync_data().map_err(StorageError::io("sync", &path))?;
         self.indexes.close(self.max);
         self.save(FileKind::OffsetIndex, self.indexes.offsets.unwritten().1)?;
         self.save(FileKind::TimeIndex, self.indexes.times.unwritten().1)?;
@@ -154,10 +132,7 @@ impl<'a> Draft<'a> {
         self.indexes.times.mark_written();
         self.transactions.mark_written();
         let folder = &self.folder;
-        self.shared
-            .disk
-            .sync_dir(folder)
-            .map_err(StorageError::io("sync folder", folder))
+        self.shared.disk.sync_dir(folder).map_err(StorageError::io("sync folder", folder))
     }
 
     fn save(&self, kind: FileKind, bytes: &[u8]) -> Result<(), StorageError> {
@@ -196,11 +171,7 @@ impl<'a> Draft<'a> {
         segment.set_max_timestamp(self.max);
         segment.set_transactions(self.transactions);
         segment.finish();
-        (
-            Arc::new(segment),
-            OpenSegment::new(self.file, self.indexes),
-            has_transactions,
-        )
+        (Arc::new(segment), OpenSegment::new(self.file, self.indexes), has_transactions)
     }
 
     fn path(&self, kind: FileKind) -> PathBuf {

@@ -37,11 +37,7 @@ pub(crate) struct Cleanable {
 impl Cleanable {
     pub(crate) fn ratio(&self) -> f64 {
         let total = self.clean_bytes + self.dirty_bytes;
-        if total == 0 {
-            0.0
-        } else {
-            self.dirty_bytes as f64 / total as f64
-        }
+        if total == 0 { 0.0 } else { self.dirty_bytes as f64 / total as f64 }
     }
 }
 
@@ -57,22 +53,13 @@ pub(crate) fn cleanable(segments: &[Facts], bounds: &Bounds) -> Cleanable {
             && s.next_base > first_dirty
             && s.max_timestamp > bounds.now_ms.saturating_sub(bounds.min_lag_ms)
     };
-    let open = segments
-        .iter()
-        .take_while(|s| s.next_base <= bounds.last_stable && !is_young(s));
+    let open = segments.iter().take_while(|s| s.next_base <= bounds.last_stable && !is_young(s));
     let first_uncleanable = open.clone().last().map_or(first_dirty, |s| s.next_base);
     Cleanable {
         first_dirty,
         first_uncleanable: first_uncleanable.max(first_dirty),
-        clean_bytes: segments
-            .iter()
-            .filter(|s| s.base < first_dirty)
-            .map(|s| s.bytes)
-            .sum(),
-        dirty_bytes: open
-            .filter(|s| s.next_base > first_dirty)
-            .map(|s| s.bytes)
-            .sum(),
+        clean_bytes: segments.iter().filter(|s| s.base < first_dirty).map(|s| s.bytes).sum(),
+        dirty_bytes: open.filter(|s| s.next_base > first_dirty).map(|s| s.bytes).sum(),
     }
 }
 
@@ -143,89 +130,32 @@ mod tests {
     fn whole_segments_below_the_last_stable_offset_can_be_cleaned() {
         let segments = facts(&[0, 10, 20, 30], 0);
         assert_eq!(ends(&segments, BOUNDS), (0, 30));
-        assert_eq!(
-            ends(
-                &segments,
-                Bounds {
-                    last_stable: Offset(30),
-                    ..BOUNDS
-                }
-            ),
-            (0, 30)
-        );
-        assert_eq!(
-            ends(
-                &segments,
-                Bounds {
-                    last_stable: Offset(29),
-                    ..BOUNDS
-                }
-            ),
-            (0, 20)
-        );
-        assert_eq!(
-            ends(
-                &segments,
-                Bounds {
-                    last_stable: Offset(9),
-                    ..BOUNDS
-                }
-            ),
-            (0, 0)
-        );
+        assert_eq!(ends(&segments, Bounds { last_stable: Offset(30), ..BOUNDS }), (0, 30));
+        assert_eq!(ends(&segments, Bounds { last_stable: Offset(29), ..BOUNDS }), (0, 20));
+        assert_eq!(ends(&segments, Bounds { last_stable: Offset(9), ..BOUNDS }), (0, 0));
     }
 
     #[test]
     fn what_was_cleaned_is_not_dirty_unless_the_log_was_cut() {
         let segments = facts(&[0, 10, 20, 30], 0);
-        let cleaned = |offset| Bounds {
-            cleaned: Some(Offset(offset)),
-            ..BOUNDS
-        };
+        let cleaned = |offset| Bounds { cleaned: Some(Offset(offset)), ..BOUNDS };
         assert_eq!(ends(&segments, cleaned(15)), (15, 30));
         let found = cleanable(&segments, &cleaned(15));
-        assert_eq!(
-            (found.clean_bytes, found.dirty_bytes),
-            (200, 200),
-            "it counts on both sides"
-        );
+        assert_eq!((found.clean_bytes, found.dirty_bytes), (200, 200), "it counts on both sides");
         assert_eq!(found.ratio(), 0.5);
         assert_eq!(ends(&segments, cleaned(101)), (0, 30), "beyond the end");
-        assert_eq!(
-            ends(
-                &segments,
-                Bounds {
-                    start: Offset(12),
-                    ..cleaned(5)
-                }
-            ),
-            (12, 30)
-        );
+        assert_eq!(ends(&segments, Bounds { start: Offset(12), ..cleaned(5) }), (12, 30));
         assert_eq!(ends(&segments, cleaned(30)), (30, 30));
     }
 
     #[test]
     fn young_segments_stay_as_they_are() {
         let segments = facts(&[0, 10, 20, 30], 500);
-        let lag = |min_lag_ms| Bounds {
-            min_lag_ms,
-            ..BOUNDS
-        };
-        assert_eq!(
-            ends(&segments, lag(480)),
-            (0, 30),
-            "the last is exactly old enough"
-        );
+        let lag = |min_lag_ms| Bounds { min_lag_ms, ..BOUNDS };
+        assert_eq!(ends(&segments, lag(480)), (0, 30), "the last is exactly old enough");
         assert_eq!(ends(&segments, lag(485)), (0, 20));
-        let cleaned = Bounds {
-            cleaned: Some(Offset(10)),
-            ..lag(500)
-        };
-        assert_eq!(
-            ends(&segments, cleaned),
-            (10, 10),
-            "what is clean may be young"
-        );
+        let cleaned = Bounds { cleaned: Some(Offset(10)), ..lag(500) };
+        assert_eq!(ends(&segments, cleaned), (10, 10), "what is clean may be young");
     }
 
     #[test]
@@ -242,15 +172,7 @@ mod tests {
         assert_eq!(group(&all, 99, 1000), [1, 1, 1, 1, 1]);
         assert_eq!(group(&all, 1000, 24), [2, 2, 1], "two time indexes fit");
         assert_eq!(group(&[], 1000, 24), [0; 0]);
-        let far = [
-            extent(0, 100),
-            extent(i64::from(i32::MAX), 100),
-            extent(1 << 40, 0),
-        ];
-        assert_eq!(
-            group(&far, 1000, 1000),
-            [1, 2],
-            "an empty one has no offset to be said"
-        );
+        let far = [extent(0, 100), extent(i64::from(i32::MAX), 100), extent(1 << 40, 0)];
+        assert_eq!(group(&far, 1000, 1000), [1, 2], "an empty one has no offset to be said");
     }
 }

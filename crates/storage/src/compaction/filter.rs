@@ -57,15 +57,11 @@ impl Filter<'_> {
         let records = batch.records(self.scratch, Budget::default())?;
         let is_control = header.attributes.is_control();
         let can_go = if is_control {
-            self.transactions
-                .pass_control(&header, control_type(&records)?)
+            self.transactions.pass_control(&header, control_type(&records)?)
         } else {
             self.transactions.pass_data(&header)
         };
-        let horizon_ms = header
-            .attributes
-            .has_delete_horizon()
-            .then_some(header.base_timestamp);
+        let horizon_ms = header.attributes.has_delete_horizon().then_some(header.base_timestamp);
         let is_due = horizon_ms.is_some_and(|horizon_ms| horizon_ms <= self.now_ms);
         let goes = can_go && (!is_control || is_due);
         let is_wanted = |record: &Record<'_>| {
@@ -128,12 +124,10 @@ impl Filter<'_> {
 
     fn must_stay(&self, header: &BatchHeader) -> bool {
         let is_last_of_producer =
-            self.producers
-                .get(&header.producer_id)
-                .is_some_and(|last| match last.offset {
-                    Some(offset) => header.last_offset() == offset,
-                    None => header.attributes.is_control() && header.producer_epoch == last.epoch,
-                });
+            self.producers.get(&header.producer_id).is_some_and(|last| match last.offset {
+                Some(offset) => header.last_offset() == offset,
+                None => header.attributes.is_control() && header.producer_epoch == last.epoch,
+            });
         header.next_offset() == self.round_end || header.has_producer_id() && is_last_of_producer
     }
 }
@@ -141,9 +135,7 @@ impl Filter<'_> {
 /// What a control batch says; `None` where it was emptied.
 pub(super) fn control_type(records: &Records<'_>) -> Result<Option<ControlType>, FramingError> {
     let first = records.clone().next().transpose()?;
-    Ok(first
-        .and_then(|record| record.key)
-        .and_then(ControlType::from_key))
+    Ok(first.and_then(|record| record.key).and_then(ControlType::from_key))
 }
 
 /// Whether its key was not written again later. A record without a key is of no use in a compacted

@@ -71,10 +71,7 @@ impl OffsetMap {
             }
             self.len += 1;
         }
-        *slot = Slot {
-            hash,
-            next_offset: offset.next().0,
-        };
+        *slot = Slot { hash, next_offset: offset.next().0 };
         true
     }
 
@@ -115,9 +112,7 @@ mod tests {
     #[test]
     fn takes_no_more_keys_than_it_has_room_for_but_goes_on_with_those_it_knows() {
         let mut map = OffsetMap::new(&[1; 16], 1 << 40, 100 * SLOT_BYTES);
-        let taken = (0..200_i64)
-            .take_while(|i| map.put(&i.to_be_bytes(), Offset(*i)))
-            .count();
+        let taken = (0..200_i64).take_while(|i| map.put(&i.to_be_bytes(), Offset(*i))).count();
         assert_eq!(taken, 90);
         assert!(map.put(&7_i64.to_be_bytes(), Offset(500)));
         assert!(!map.put(b"new", Offset(501)));

@@ -80,14 +80,8 @@ pub(crate) fn finish(
     files: &[SegmentFile],
 ) -> Result<Option<Offset>, StorageError> {
     let mut stages: BTreeMap<Offset, BTreeSet<(FileKind, Stage)>> = BTreeMap::new();
-    for file in files
-        .iter()
-        .filter(|f| matches!(f.stage, Stage::Cleaned | Stage::Swap))
-    {
-        stages
-            .entry(file.base_offset)
-            .or_default()
-            .insert((file.kind, file.stage));
+    for file in files.iter().filter(|f| matches!(f.stage, Stage::Cleaned | Stage::Swap)) {
+        stages.entry(file.base_offset).or_default().insert((file.kind, file.stage));
     }
     let mut doubtful = None;
     for (base, files_of) in stages {
@@ -136,24 +130,14 @@ fn undo(
     base: Offset,
     files: &BTreeSet<(FileKind, Stage)>,
 ) -> Result<(), StorageError> {
-    let (log, others): (Vec<_>, Vec<_>) = files
-        .iter()
-        .copied()
-        .partition(|(kind, _)| *kind == FileKind::Log);
+    let (log, others): (Vec<_>, Vec<_>) =
+        files.iter().copied().partition(|(kind, _)| *kind == FileKind::Log);
     for (kind, stage) in others {
-        remove_file(
-            disk,
-            folder,
-            SegmentFile::live(base, kind).with_stage(stage),
-        )?;
+        remove_file(disk, folder, SegmentFile::live(base, kind).with_stage(stage))?;
     }
     sync_folder(disk, folder)?;
     for (kind, stage) in log {
-        remove_file(
-            disk,
-            folder,
-            SegmentFile::live(base, kind).with_stage(stage),
-        )?;
+        remove_file(disk, folder, SegmentFile::live(base, kind).with_stage(stage))?;
     }
     Ok(())
 }
@@ -193,6 +177,5 @@ fn remove_file(disk: &dyn Disk, folder: &Path, file: SegmentFile) -> Result<(), 
 }
 
 fn sync_folder(disk: &dyn Disk, folder: &Path) -> Result<(), StorageError> {
-    disk.sync_dir(folder)
-        .map_err(StorageError::io("sync folder", folder))
+    disk.sync_dir(folder).map_err(StorageError::io("sync folder", folder))
 }

@@ -26,10 +26,7 @@ impl CleanedTransactions {
     /// For a walk over a part of a log in which these were aborted.
     pub(super) fn new(mut aborted: Vec<AbortedTransaction>) -> Self {
         aborted.sort_by_key(|transaction| std::cmp::Reverse(transaction.first_offset));
-        Self {
-            ahead: aborted,
-            ..Self::default()
-        }
+        Self { ahead: aborted, ..Self::default() }
     }
 
     /// Walks over a batch of data; says whether it was aborted.
@@ -76,9 +73,7 @@ impl CleanedTransactions {
 
     fn begin_up_to(&mut self, offset: Offset) {
         while let Some(next) = self.ahead.pop_if(|next| next.first_offset <= offset) {
-            self.aborted
-                .entry(next.producer_id)
-                .or_insert((next, false));
+            self.aborted.entry(next.producer_id).or_insert((next, false));
         }
     }
 }

@@ -95,13 +95,8 @@ impl LogDirectory {
         if was_clean {
             checkpoints::forget_clean_shutdown(&**disk, path)?;
         }
-        let directory = Arc::new(Self {
-            shared,
-            meta,
-            ring_files,
-            threads: Mutex::default(),
-            _lock: lock,
-        });
+        let directory =
+            Arc::new(Self { shared, meta, ring_files, threads: Mutex::default(), _lock: lock });
         if options.workers == Workers::Threads {
             directory.start_threads()?;
         }
@@ -149,10 +144,7 @@ fn make_directory(disk: &dyn Disk, path: &Path) -> Result<(), StorageError> {
     Ok(())
 }
 
-fn new_ring(
-    options: &OpenOptions<'_>,
-    directory_id: [u8; 16],
-) -> Result<Ring, StorageError> {
+fn new_ring(options: &OpenOptions<'_>, directory_id: [u8; 16]) -> Result<Ring, StorageError> {
     let key = RingKey(options.new_ring_key);
     let identity = RingIdentity { directory_id, key };
     let files = RingFiles::new(Arc::clone(&options.disk), &options.path, identity, 0, 0);
@@ -175,10 +167,7 @@ struct Survey<'a> {
 }
 
 impl<'a> Survey<'a> {
-    fn of(
-        options: &OpenOptions<'_>,
-        shared: &'a Arc<Shared>,
-    ) -> Result<Self, StorageError> {
+    fn of(options: &OpenOptions<'_>, shared: &'a Arc<Shared>) -> Result<Self, StorageError> {
         let path = &options.path;
         let disk = &*options.disk;
         let mut folders = Vec::new();
@@ -235,8 +224,7 @@ impl<'a> Survey<'a> {
                 recovery_point: self.recovery_points.get(name).copied().unwrap_or(Offset::ZERO),
                 start: self.starts.get(name).copied().unwrap_or(Offset::ZERO),
             };
-            Log::open(self.shared, Folder::new(path, true), opening)
-                .map(|log| (name.clone(), log))
+            Log::open(self.shared, Folder::new(path, true), opening).map(|log| (name.clone(), log))
         };
         let threads = options.threads.max(1);
         let share = self.folders.len().div_ceil(threads).max(1);
@@ -264,10 +252,7 @@ impl<'a> Survey<'a> {
     }
 }
 
-fn offsets(
-    disk: &dyn Disk,
-    path: &Path,
-) -> Result<BTreeMap<TopicPartition, Offset>, StorageError> {
+fn offsets(disk: &dyn Disk, path: &Path) -> Result<BTreeMap<TopicPartition, Offset>, StorageError> {
     let lines = checkpoints::load_offsets(disk, path)?;
     let named = lines.into_iter().map(|line| {
         let name = TopicPartition { topic: line.topic.into(), partition: line.partition };

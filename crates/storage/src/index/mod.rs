@@ -23,23 +23,11 @@ use crate::names::SegmentFile;
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum IndexError {
     #[error("{file}: {len} bytes are no multiple of its entries' {entry_len}")]
-    Length {
-        file: SegmentFile,
-        len: usize,
-        entry_len: usize,
-    },
+    Length { file: SegmentFile, len: usize, entry_len: usize },
     #[error("{file}: entry {entry} is corrupt: {reason}")]
-    Entry {
-        file: SegmentFile,
-        entry: usize,
-        reason: &'static str,
-    },
+    Entry { file: SegmentFile, entry: usize, reason: &'static str },
     #[error("{file}: offset {offset} does not fit behind {last}")]
-    OutOfOrder {
-        file: SegmentFile,
-        offset: Offset,
-        last: Offset,
-    },
+    OutOfOrder { file: SegmentFile, offset: Offset, last: Offset },
     #[error("{file}: offset {offset} is not within 2^31 of the segment's base")]
     OutOfRange { file: SegmentFile, offset: Offset },
 }
@@ -54,10 +42,7 @@ struct Entries<const N: usize> {
 impl<const N: usize> Entries<N> {
     /// All of `bytes`, as they stand in the file.
     fn from_file(bytes: &[u8]) -> Self {
-        Self {
-            bytes: bytes.to_vec(),
-            written: bytes.len(),
-        }
+        Self { bytes: bytes.to_vec(), written: bytes.len() }
     }
 
     fn push(&mut self, entry: [u8; N]) {
@@ -71,10 +56,7 @@ impl<const N: usize> Entries<N> {
 
     /// Where in the file the unwritten bytes belong, and those bytes.
     fn unwritten(&self) -> (u64, &[u8]) {
-        (
-            self.written as u64,
-            self.bytes.get(self.written..).unwrap_or_default(),
-        )
+        (self.written as u64, self.bytes.get(self.written..).unwrap_or_default())
     }
 
     fn mark_written(&mut self) {
@@ -98,20 +80,13 @@ fn check_length<const N: usize>(file: SegmentFile, bytes: &[u8]) -> Result<(), I
     if bytes.len().is_multiple_of(N) {
         Ok(())
     } else {
-        Err(IndexError::Length {
-            file,
-            len: bytes.len(),
-            entry_len: N,
-        })
+        Err(IndexError::Length { file, len: bytes.len(), entry_len: N })
     }
 }
 
 /// `bytes` without the entries of zeros at its end, which Kafka leaves when it dies.
 fn without_zero_tail<const N: usize>(bytes: &[u8]) -> &[u8] {
-    let used = bytes
-        .iter()
-        .rposition(|&byte| byte != 0)
-        .map_or(0, |last| last + 1);
+    let used = bytes.iter().rposition(|&byte| byte != 0).map_or(0, |last| last + 1);
     bytes.get(..used.next_multiple_of(N)).unwrap_or(bytes)
 }
 

@@ -45,10 +45,7 @@ impl<'a> OffsetEntries<'a> {
     pub fn get(&self, at: usize) -> Option<OffsetPosition> {
         (at < self.len()).then(|| {
             let (relative, position) = read(self.bytes, at);
-            OffsetPosition {
-                offset: self.base_offset.plus(i64::from(relative)),
-                position,
-            }
+            OffsetPosition { offset: self.base_offset.plus(i64::from(relative)), position }
         })
     }
 
@@ -60,23 +57,15 @@ impl<'a> OffsetEntries<'a> {
     /// The greatest entry at or below `target`; the segment's start where there is none.
     #[must_use]
     pub fn look_up(&self, target: Offset) -> OffsetPosition {
-        let start = OffsetPosition {
-            offset: self.base_offset,
-            position: 0,
-        };
+        let start = OffsetPosition { offset: self.base_offset, position: 0 };
         let above = self.count_below(target.next());
-        above
-            .checked_sub(1)
-            .and_then(|at| self.get(at))
-            .unwrap_or(start)
+        above.checked_sub(1).and_then(|at| self.get(at)).unwrap_or(start)
     }
 
     /// The first entry whose position is at or beyond `position`: a read may end there.
     #[must_use]
     pub fn first_from_position(&self, position: u32) -> Option<OffsetPosition> {
-        self.get(partition_point(self.len(), |at| {
-            read(self.bytes, at).1 < position
-        }))
+        self.get(partition_point(self.len(), |at| read(self.bytes, at).1 < position))
     }
 
     fn count_below(&self, offset: Offset) -> usize {
@@ -87,10 +76,7 @@ impl<'a> OffsetEntries<'a> {
 
 fn read(bytes: &[u8], at: usize) -> (u32, u32) {
     let entry = entry_at::<ENTRY_LEN>(bytes, at);
-    (
-        u32::from_be_bytes(field(&entry, 0)),
-        u32::from_be_bytes(field(&entry, 4)),
-    )
+    (u32::from_be_bytes(field(&entry, 0)), u32::from_be_bytes(field(&entry, 4)))
 }
 
 /// The offset index of a segment that is being appended to.
@@ -104,10 +90,7 @@ impl OffsetIndex {
     #[must_use]
     pub fn new(base_offset: Offset) -> Self {
         let file = SegmentFile::live(base_offset, FileKind::OffsetIndex);
-        Self {
-            file,
-            entries: Entries::default(),
-        }
+        Self { file, entries: Entries::default() }
     }
 
     /// Checks every entry of a file; `log_len` is the length of the segment it speaks of.
@@ -132,16 +115,9 @@ impl OffsetIndex {
                 last = Some((relative, position));
                 continue;
             };
-            return Err(IndexError::Entry {
-                file,
-                entry: at,
-                reason,
-            });
+            return Err(IndexError::Entry { file, entry: at, reason });
         }
-        Ok(Self {
-            file,
-            entries: Entries::from_file(used),
-        })
+        Ok(Self { file, entries: Entries::from_file(used) })
     }
 
     #[must_use]
@@ -156,11 +132,7 @@ impl OffsetIndex {
             && (last_offset <= last.offset || position <= last.position)
         {
             let (file, last) = (self.file, last.offset);
-            return Err(IndexError::OutOfOrder {
-                file,
-                offset: last_offset,
-                last,
-            });
+            return Err(IndexError::OutOfOrder { file, offset: last_offset, last });
         }
         let entry = u64::from(relative) << 32 | u64::from(position);
         self.entries.push(entry.to_be_bytes());
@@ -248,10 +220,7 @@ mod tests {
 
     #[test]
     fn a_preallocated_file_of_a_dead_kafka_is_read_to_its_last_entry() {
-        let mut bytes = index(&[(1_005, 4_096), (1_300, 9_000)])
-            .unwritten()
-            .1
-            .to_vec();
+        let mut bytes = index(&[(1_005, 4_096), (1_300, 9_000)]).unwritten().1.to_vec();
         bytes.resize(10 * 1024, 0);
         let read = OffsetIndex::parse(BASE, &bytes, 10_000).unwrap();
         assert_eq!((read.entries().len(), read.len_bytes()), (2, 16));
@@ -261,16 +230,10 @@ mod tests {
 
     #[test]
     fn fault_15_a_rotten_offset_index_is_recognised() {
-        let good = index(&[(1_005, 4_096), (1_300, 9_000)])
-            .unwritten()
-            .1
-            .to_vec();
+        let good = index(&[(1_005, 4_096), (1_300, 9_000)]).unwritten().1.to_vec();
         let parse = |bytes: &[u8]| OffsetIndex::parse(BASE, bytes, 9_001).map(|_| ());
         assert_eq!(parse(&good), Ok(()));
-        assert!(matches!(
-            parse(&good[..15]),
-            Err(IndexError::Length { len: 15, .. })
-        ));
+        assert!(matches!(parse(&good[..15]), Err(IndexError::Length { len: 15, .. })));
         let swapped = [&good[8..], &good[..8]].concat();
         let hole = [&good[..8], &[0; 8], &good[8..]].concat();
         let negative = [&[0x80, 0, 0, 0, 0, 0, 0, 1][..], &good].concat();

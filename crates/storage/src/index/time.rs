@@ -47,10 +47,7 @@ impl<'a> TimeEntries<'a> {
     pub fn get(&self, at: usize) -> Option<TimestampOffset> {
         (at < self.len()).then(|| {
             let (timestamp, relative) = read(self.bytes, at);
-            TimestampOffset {
-                timestamp,
-                offset: self.base_offset.plus(i64::from(relative)),
-            }
+            TimestampOffset { timestamp, offset: self.base_offset.plus(i64::from(relative)) }
         })
     }
 
@@ -63,29 +60,18 @@ impl<'a> TimeEntries<'a> {
     /// The greatest entry at or below `timestamp`; the segment's start where there is none.
     #[must_use]
     pub fn look_up(&self, timestamp: i64) -> TimestampOffset {
-        self.at_or_start(partition_point(self.len(), |at| {
-            read(self.bytes, at).0 <= timestamp
-        }))
+        self.at_or_start(partition_point(self.len(), |at| read(self.bytes, at).0 <= timestamp))
     }
 
     fn at_or_start(&self, count: usize) -> TimestampOffset {
-        let start = TimestampOffset {
-            timestamp: NO_TIMESTAMP,
-            offset: self.base_offset,
-        };
-        count
-            .checked_sub(1)
-            .and_then(|at| self.get(at))
-            .unwrap_or(start)
+        let start = TimestampOffset { timestamp: NO_TIMESTAMP, offset: self.base_offset };
+        count.checked_sub(1).and_then(|at| self.get(at)).unwrap_or(start)
     }
 }
 
 fn read(bytes: &[u8], at: usize) -> (i64, u32) {
     let entry = entry_at::<ENTRY_LEN>(bytes, at);
-    (
-        i64::from_be_bytes(field(&entry, 0)),
-        u32::from_be_bytes(field(&entry, 8)),
-    )
+    (i64::from_be_bytes(field(&entry, 0)), u32::from_be_bytes(field(&entry, 8)))
 }
 
 /// The time index of a segment that is being appended to.
@@ -99,10 +85,7 @@ impl TimeIndex {
     #[must_use]
     pub fn new(base_offset: Offset) -> Self {
         let file = SegmentFile::live(base_offset, FileKind::TimeIndex);
-        Self {
-            file,
-            entries: Entries::default(),
-        }
+        Self { file, entries: Entries::default() }
     }
 
     /// Checks every entry of a file. Where it has a zero tail, it is to be cut to
@@ -112,11 +95,7 @@ impl TimeIndex {
         check_length::<ENTRY_LEN>(file, bytes)?;
         // A lone entry of zeros speaks of a record from 1970 at the segment's base.
         let is_lone = bytes.len() == ENTRY_LEN;
-        let used = if is_lone {
-            bytes
-        } else {
-            without_zero_tail::<ENTRY_LEN>(bytes)
-        };
+        let used = if is_lone { bytes } else { without_zero_tail::<ENTRY_LEN>(bytes) };
         let mut last = (NO_TIMESTAMP, 0);
         for at in 0..used.len() / ENTRY_LEN {
             let (timestamp, relative) = read(used, at);
@@ -130,16 +109,9 @@ impl TimeIndex {
                 last = (timestamp, relative);
                 continue;
             };
-            return Err(IndexError::Entry {
-                file,
-                entry: at,
-                reason,
-            });
+            return Err(IndexError::Entry { file, entry: at, reason });
         }
-        Ok(Self {
-            file,
-            entries: Entries::from_file(used),
-        })
+        Ok(Self { file, entries: Entries::from_file(used) })
     }
 
     #[must_use]
@@ -179,9 +151,8 @@ impl TimeIndex {
     pub fn truncate_to(&mut self, offset: Offset) {
         let wanted = offset.0.saturating_sub(self.file.base_offset.0);
         let bytes = &self.entries.bytes;
-        let kept = partition_point(self.entries().len(), |at| {
-            i64::from(read(bytes, at).1) < wanted
-        });
+        let kept =
+            partition_point(self.entries().len(), |at| i64::from(read(bytes, at).1) < wanted);
         self.entries.truncate(kept);
     }
 
@@ -216,10 +187,7 @@ mod tests {
     #[test]
     fn bytes_are_kafkas() {
         let index = index(&[(0x0102_0304_0506_0708, 1_258)]);
-        assert_eq!(
-            index.unwritten(),
-            (0, &[1, 2, 3, 4, 5, 6, 7, 8, 0, 0, 1, 2][..])
-        );
+        assert_eq!(index.unwritten(), (0, &[1, 2, 3, 4, 5, 6, 7, 8, 0, 0, 1, 2][..]));
     }
 
     #[test]
@@ -231,15 +199,8 @@ mod tests {
         assert!(matches!(error, IndexError::OutOfOrder { .. }), "{error}");
         let error = index.append(70, Offset(999)).unwrap_err();
         assert!(matches!(error, IndexError::OutOfRange { .. }), "{error}");
-        assert_eq!(
-            TimeIndex::new(BASE).append(-1, BASE),
-            Ok(false),
-            "-1 is no timestamp"
-        );
-        assert!(
-            index.is_full(47) && !index.is_full(48),
-            "a roll needs one slot"
-        );
+        assert_eq!(TimeIndex::new(BASE).append(-1, BASE), Ok(false), "-1 is no timestamp");
+        assert!(index.is_full(47) && !index.is_full(48), "a roll needs one slot");
     }
 
     #[test]
@@ -249,11 +210,7 @@ mod tests {
         let read = TimeIndex::parse(BASE, &bytes).unwrap();
         assert_eq!((read.entries().len(), read.len_bytes()), (2, 24));
         let unused = TimeIndex::parse(BASE, &[0; 1_200]).unwrap();
-        assert_eq!(
-            unused.entries().last().timestamp,
-            -1,
-            "retention must not take it for 1970"
-        );
+        assert_eq!(unused.entries().last().timestamp, -1, "retention must not take it for 1970");
         let lone = TimeIndex::parse(BASE, &[0; 12]).unwrap();
         assert_eq!(lone.entries().last().timestamp, 0);
     }
@@ -263,10 +220,7 @@ mod tests {
         let good = index(&[(50, 1_005), (60, 1_300)]).unwritten().1.to_vec();
         let parse = |bytes: &[u8]| TimeIndex::parse(BASE, bytes).map(|_| ());
         assert_eq!(parse(&good), Ok(()));
-        assert!(matches!(
-            parse(&good[1..]),
-            Err(IndexError::Length { len: 23, .. })
-        ));
+        assert!(matches!(parse(&good[1..]), Err(IndexError::Length { len: 23, .. })));
         let swapped = [&good[12..], &good[..12]].concat();
         let hole = [&good[..12], &[0; 12], &good[12..]].concat();
         let mut falling = good.clone();
@@ -275,10 +229,7 @@ mod tests {
         let mut negative = good;
         negative[0] = 0x80;
         for bytes in [&swapped, &hole, &falling, &negative] {
-            assert!(
-                matches!(parse(bytes), Err(IndexError::Entry { .. })),
-                "{bytes:?}"
-            );
+            assert!(matches!(parse(bytes), Err(IndexError::Entry { .. })), "{bytes:?}");
         }
     }
 

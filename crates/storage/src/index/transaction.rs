@@ -98,10 +98,7 @@ impl TransactionIndex {
     #[must_use]
     pub fn new(base_offset: Offset) -> Self {
         let file = SegmentFile::live(base_offset, FileKind::TransactionIndex);
-        Self {
-            file,
-            entries: Entries::default(),
-        }
+        Self { file, entries: Entries::default() }
     }
 
     /// Checks every entry of a file.
@@ -126,11 +123,7 @@ impl TransactionIndex {
                 last = Some(aborted.last_offset);
                 continue;
             };
-            return Err(IndexError::Entry {
-                file,
-                entry: at,
-                reason,
-            });
+            return Err(IndexError::Entry { file, entry: at, reason });
         }
         index.entries = Entries::from_file(bytes);
         Ok(index)
@@ -147,11 +140,7 @@ impl TransactionIndex {
         if offset < file.base_offset {
             return Err(IndexError::OutOfRange { file, offset });
         }
-        let last = self
-            .entries()
-            .iter()
-            .next_back()
-            .map(|last| last.last_offset);
+        let last = self.entries().iter().next_back().map(|last| last.last_offset);
         if let Some(last) = last
             && offset <= last
         {
@@ -169,11 +158,7 @@ impl TransactionIndex {
     /// Drops transactions whose marker is at or above `offset`; the file is then to be cut to
     /// [`Self::len_bytes`].
     pub fn truncate_to(&mut self, offset: Offset) {
-        let kept = self
-            .entries()
-            .iter()
-            .take_while(|aborted| aborted.last_offset < offset)
-            .count();
+        let kept = self.entries().iter().take_while(|aborted| aborted.last_offset < offset).count();
         self.entries.truncate(kept);
     }
 
@@ -218,38 +203,22 @@ mod tests {
         for number in [7_i64, 10, 20, 15] {
             bytes.extend(number.to_be_bytes());
         }
-        assert_eq!(
-            index(&[aborted(7, 10, 20, 15)]).unwritten(),
-            (0, &bytes[..])
-        );
+        assert_eq!(index(&[aborted(7, 10, 20, 15)]).unwritten(), (0, &bytes[..]));
     }
 
     #[test]
     fn a_search_ends_where_nothing_later_can_matter() {
-        let entries = [
-            aborted(1, 5, 20, 10),
-            aborted(2, 10, 30, 31),
-            aborted(3, 40, 50, 51),
-        ];
+        let entries = [aborted(1, 5, 20, 10), aborted(2, 10, 30, 31), aborted(3, 40, 50, 51)];
         let index = index(&entries);
         let found = index.entries().overlapping(Offset(0), Offset(10));
         assert_eq!(found.transactions, entries[..1]);
         let alone = self::index(&entries[..1]);
         let found = alone.entries().overlapping(Offset(0), Offset(10));
-        assert!(
-            found.is_complete,
-            "whatever aborts later began at 10 or above"
-        );
+        assert!(found.is_complete, "whatever aborts later began at 10 or above");
         let found = index.entries().overlapping(Offset(21), Offset(31));
-        assert_eq!(
-            (found.transactions.as_slice(), found.is_complete),
-            (&entries[1..2], true)
-        );
+        assert_eq!((found.transactions.as_slice(), found.is_complete), (&entries[1..2], true));
         let found = index.entries().overlapping(Offset(31), Offset(60));
-        assert_eq!(
-            (found.transactions.as_slice(), found.is_complete),
-            (&entries[2..], false)
-        );
+        assert_eq!((found.transactions.as_slice(), found.is_complete), (&entries[2..], false));
     }
 
     #[test]
@@ -257,18 +226,13 @@ mod tests {
         let mut index = index(&[aborted(1, 5, 20, 10)]);
         let error = index.append(aborted(2, 5, 20, 21)).unwrap_err();
         assert!(matches!(error, IndexError::OutOfOrder { .. }), "{error}");
-        let error = TransactionIndex::new(Offset(21))
-            .append(aborted(2, 5, 20, 21))
-            .unwrap_err();
+        let error = TransactionIndex::new(Offset(21)).append(aborted(2, 5, 20, 21)).unwrap_err();
         assert!(matches!(error, IndexError::OutOfRange { .. }), "{error}");
     }
 
     #[test]
     fn fault_15_a_rotten_transaction_index_is_recognised() {
-        let good = index(&[aborted(1, 5, 20, 10), aborted(2, 10, 30, 31)])
-            .unwritten()
-            .1
-            .to_vec();
+        let good = index(&[aborted(1, 5, 20, 10), aborted(2, 10, 30, 31)]).unwritten().1.to_vec();
         let parse = |bytes: &[u8]| TransactionIndex::parse(Offset(20), bytes).map(|_| ());
         assert_eq!(parse(&good), Ok(()));
         assert!(matches!(parse(&good[..67]), Err(IndexError::Length { .. })));
@@ -281,10 +245,7 @@ mod tests {
         backwards[34 + 10 + 7] = 31;
         let zeros = vec![0; 34];
         for bytes in [&swapped, &version, &below, &backwards, &zeros] {
-            assert!(
-                matches!(parse(bytes), Err(IndexError::Entry { .. })),
-                "{bytes:?}"
-            );
+            assert!(matches!(parse(bytes), Err(IndexError::Entry { .. })), "{bytes:?}");
         }
     }
 

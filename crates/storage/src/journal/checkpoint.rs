@@ -10,7 +10,6 @@ use std::{
     time::Duration,
 };
 
-use milena_env::disk::Open;
 use super::segments::unless_missing;
 use crate::{
     directory::Shared,
@@ -18,6 +17,7 @@ use crate::{
     log::{Log, Reached},
     segment::Segment,
 };
+use milena_env::disk::Open;
 
 /// What has changed since the last checkpoint.
 #[derive(Debug, Default)]

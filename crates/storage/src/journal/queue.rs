@@ -32,7 +32,10 @@ pub(crate) enum What {
     Open,
     Append(Append),
     /// A segment is finished: its indexes are complete, and this is the producers' state behind it.
-    Roll { finished: Arc<Segment>, snapshot: (Offset, Vec<u8>) },
+    Roll {
+        finished: Arc<Segment>,
+        snapshot: (Offset, Vec<u8>),
+    },
     /// The log was cut. `removed` are the segments that went as a whole; `cut` counts
     /// the cuts of this log.
     Truncate {
@@ -43,9 +46,16 @@ pub(crate) enum What {
         cut: u64,
     },
     /// The log was emptied and begins anew.
-    Reset { start: Offset, removed: Vec<Arc<Segment>>, cut: u64 },
+    Reset {
+        start: Offset,
+        removed: Vec<Arc<Segment>>,
+        cut: u64,
+    },
     /// Records below were deleted. `removed` are the segments that went as a whole.
-    LogStart { offset: Offset, removed: Vec<Arc<Segment>> },
+    LogStart {
+        offset: Offset,
+        removed: Vec<Arc<Segment>>,
+    },
     Close(CloseReason),
 }
 

@@ -32,7 +32,6 @@ use crate::{
 /// Files that replay keeps open at once; closing one syncs it first.
 const OPEN_MAX: usize = 256;
 
-
 /// One life of a partition: a topic that is deleted and created anew has another id.
 type Life = (TopicPartition, Uuid);
 
@@ -174,7 +173,12 @@ impl Replay<'_> {
     fn each(
         &mut self,
         found: &Found,
-        mut act: impl FnMut(&mut Self, (&Path, usize), &mut Target, &Entry<'_>) -> Result<(), StorageError>,
+        mut act: impl FnMut(
+            &mut Self,
+            (&Path, usize),
+            &mut Target,
+            &Entry<'_>,
+        ) -> Result<(), StorageError>,
     ) -> Result<(), StorageError> {
         let mut named: BTreeMap<u32, Life> = BTreeMap::new();
         let mut targets = std::mem::take(&mut self.targets);
@@ -222,7 +226,9 @@ impl Replay<'_> {
             match self.topic_id(&folder)? {
                 // A process that was killed may not have synced it, and who reads it now would
                 // not know.
-                Some(id) if id == *topic_id => metadata.push(folder.join(names::PARTITION_METADATA)),
+                Some(id) if id == *topic_id => {
+                    metadata.push(folder.join(names::PARTITION_METADATA))
+                }
                 Some(id) => {
                     let reason = format!(
                         "holds {name} of topic id {id}, but the journal speaks of topic id \

@@ -14,10 +14,7 @@ use std::{
     },
 };
 
-use milena_env::{
-    Disk, DiskFile,
-    disk::Open,
-};
+use milena_env::{Disk, DiskFile, disk::Open};
 
 use super::round::{BLOCK, FileHeader, ROUND_HEADER_LEN, RingKey, RoundHeader};
 use crate::{error::StorageError, names};
@@ -83,7 +80,8 @@ impl RingFiles {
             made.0 - 1
         };
         let path = self.directory.join(names::journal_file(number));
-        let file = self.disk.open(&path, Open::Create).map_err(StorageError::io("create", &path))?;
+        let file =
+            self.disk.open(&path, Open::Create).map_err(StorageError::io("create", &path))?;
         let identity = self.identity;
         let header = FileHeader { directory_id: identity.directory_id, key: identity.key, len };
         let write = || {
@@ -247,7 +245,8 @@ impl Ring {
         io.push(IoSlice::new(ZEROS.get(..padding).unwrap_or_default()));
         let path = &self.active.path;
         let file = &self.active.file;
-        file.write_all_at(&io, self.position).map_err(StorageError::io("write a round to", path))?;
+        file.write_all_at(&io, self.position)
+            .map_err(StorageError::io("write a round to", path))?;
         file.sync_data().map_err(StorageError::io("sync", path))?;
         self.active.last_sequence = self.next_sequence;
         self.position += padded;
@@ -259,8 +258,7 @@ impl Ring {
 
     /// Whether a round without entries that carries this tail would free a file.
     pub(crate) fn would_free(&self, tail: u64) -> bool {
-        self.used.front().is_some_and(|f| f.last_sequence < tail)
-            && self.has_reserve()
+        self.used.front().is_some_and(|f| f.last_sequence < tail) && self.has_reserve()
     }
 
     /// Whether the active file has its last block left.

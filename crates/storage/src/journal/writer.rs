@@ -176,7 +176,8 @@ impl Writer {
             self.reopen(task, &key, &mut cuts);
             if let Some(entry) = entry(task) {
                 entry.write(task.log.alias(), &key, &mut self.heads);
-                let batch: &[u8] = if let Entry::Append { batch, .. } = entry { batch } else { &[] };
+                let batch: &[u8] =
+                    if let Entry::Append { batch, .. } = entry { batch } else { &[] };
                 cuts.push((self.heads.len(), batch));
             }
         }

@@ -104,10 +104,9 @@ impl Log {
         validated.place(&mut batch, base_offset, epoch);
         let max_timestamp = validated.max_timestamp;
         let leader_epoch = epoch;
-        let header =
-            BatchHeader { base_offset, leader_epoch, max_timestamp, ..validated.header };
-        let marker = marker
-            .map(|marker| Marker { offset: base_offset, timestamp: max_timestamp, ..marker });
+        let header = BatchHeader { base_offset, leader_epoch, max_timestamp, ..validated.header };
+        let marker =
+            marker.map(|marker| Marker { offset: base_offset, timestamp: max_timestamp, ..marker });
         self.place(&mut state, batch.freeze(), &header, marker)?;
         Ok(Appended { base_offset, end: header.next_offset(), is_duplicate: false })
     }
@@ -242,9 +241,8 @@ pub(super) fn read_marker(
     }
     let none = || AppendError::Marker(header.base_offset);
     let mut scratch = Scratch::default();
-    let mut records = Batch::read(batch)?
-        .records(&mut scratch, Budget::default())
-        .map_err(|_| none())?;
+    let mut records =
+        Batch::read(batch)?.records(&mut scratch, Budget::default()).map_err(|_| none())?;
     let record = records.next().ok_or_else(none)?.map_err(|_| none())?;
     let (key, value) = record.key.zip(record.value).ok_or_else(none)?;
     let marker = EndTransactionMarker::read(key, value).ok_or_else(none)?;

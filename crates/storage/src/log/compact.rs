@@ -37,10 +37,7 @@ impl Log {
         let finished = pairs
             .map(|(segment, next)| (segment, next.base_offset()))
             .take_while(|(segment, next_base)| segment.is_finished() && *next_base <= written)
-            .map(|(segment, next_base)| Finished {
-                segment: Arc::clone(segment),
-                next_base,
-            });
+            .map(|(segment, next_base)| Finished { segment: Arc::clone(segment), next_base });
         Some(finished.collect())
     }
 
@@ -83,9 +80,7 @@ impl Log {
             let open = self.shared.files.get(&segment)?;
             let mut scanner = Scanner::headers(&open.file, 0, segment.written());
             let path = || segment.path(FileKind::Log);
-            let first = scanner
-                .next()
-                .map_err(|e| StorageError::io("read", &path())(e))?;
+            let first = scanner.next().map_err(|e| StorageError::io("read", &path())(e))?;
             if first.is_ok_and(|batch| (1..oldest_ms).contains(&batch.max_timestamp)) {
                 return Ok(true);
             }
@@ -104,10 +99,7 @@ impl Log {
             let there = segments.get(*at..at + old.len()).unwrap_or_default();
             there.len() == old.len() && there.iter().zip(old).all(|(a, b)| Arc::ptr_eq(a, b))
         });
-        assert!(
-            at.is_some(),
-            "nobody takes segments away in compaction's turn"
-        );
+        assert!(at.is_some(), "nobody takes segments away in compaction's turn");
         let at = at.unwrap_or_default();
         replaced.splice(at..at + old.len(), [Arc::clone(new)]);
         self.segments.store(Arc::new(replaced));

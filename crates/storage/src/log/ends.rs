@@ -111,7 +111,8 @@ impl Ends {
 
     /// Whether everything that took records away is known to the journal.
     pub(super) fn is_settled(&self) -> bool {
-        self.durable_cuts.load(Ordering::Acquire) == self.cuts() && self.durable_start() >= self.start()
+        self.durable_cuts.load(Ordering::Acquire) == self.cuts()
+            && self.durable_start() >= self.start()
     }
 
     pub(super) fn cuts(&self) -> u64 {

@@ -2,10 +2,10 @@
 //! on the way of an append.
 
 use std::{
-    sync::atomic::Ordering,
     io::{self, IoSlice},
     path::PathBuf,
     sync::Arc,
+    sync::atomic::Ordering,
 };
 
 use milena_env::disk::Open;

@@ -201,8 +201,7 @@ impl Log {
         let first = segments.partition_point(|s| s.base_offset() <= from).saturating_sub(1);
         let mut found = Vec::new();
         for segment in segments.iter().skip(first) {
-            let (some, is_complete) =
-                segment.aborted_transactions(&*self.shared.disk, from, to)?;
+            let (some, is_complete) = segment.aborted_transactions(&*self.shared.disk, from, to)?;
             found.extend(some);
             if is_complete {
                 break;

@@ -270,11 +270,7 @@ impl Rebuild<'_> {
 
     /// Checks every batch from the recovery point's segment on; ends the log at the first that is
     /// bad, unless that lies below the recovery point.
-    fn prove(
-        &self,
-        segments: &mut Segments,
-        recovery_point: Offset,
-    ) -> Result<(), StorageError> {
+    fn prove(&self, segments: &mut Segments, recovery_point: Offset) -> Result<(), StorageError> {
         let from = base_of(segments, recovery_point);
         let first = segments.partition_point(|s| s.base_offset() < from);
         for (index, segment) in segments.iter().enumerate().skip(first) {
@@ -335,10 +331,7 @@ impl Rebuild<'_> {
 
     /// Where a segment stands that is to be appended to, from its indexes and a walk over what
     /// lies behind their last entry.
-    pub(super) fn active(
-        &self,
-        segment: &Arc<Segment>,
-    ) -> Result<(Active, Offset), StorageError> {
+    pub(super) fn active(&self, segment: &Arc<Segment>) -> Result<(Active, Offset), StorageError> {
         let now_ms = self.shared.clock.now_ms();
         let mut active = Active::new(Arc::clone(segment), now_ms, self.log_config);
         let written = segment.written();

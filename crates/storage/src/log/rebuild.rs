@@ -59,9 +59,8 @@ impl Rebuild<'_> {
         let path = folder.path();
         let entries = self.shared.disk.list(&path).map_err(StorageError::io("list", &path))?;
         let files = entries.iter().filter_map(|entry| SegmentFile::parse(&entry.name));
-        let snapshots = files.filter(|file| {
-            file.kind == FileKind::ProducerSnapshot && file.stage == Stage::Live
-        });
+        let snapshots = files
+            .filter(|file| file.kind == FileKind::ProducerSnapshot && file.stage == Stage::Live);
         Ok(snapshots.map(|file| file.base_offset).collect())
     }
 

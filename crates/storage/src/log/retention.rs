@@ -56,9 +56,7 @@ impl Log {
             start = start.max(next.base_offset());
             deleted += 1;
         }
-        let is_left = segments
-            .get(1)
-            .is_some_and(|next| next.base_offset() <= start);
+        let is_left = segments.get(1).is_some_and(|next| next.base_offset() <= start);
         if deleted > 0 || is_left {
             self.raise_start(&mut state, start);
         }
@@ -100,11 +98,7 @@ impl Log {
         let segments = self.segments.load_full();
         // Compaction may be giving other files their names; it lets them go when it is done.
         let alone = self.compaction.try_take();
-        let below = segments
-            .iter()
-            .skip(1)
-            .take_while(|next| next.base_offset() <= start)
-            .count();
+        let below = segments.iter().skip(1).take_while(|next| next.base_offset() <= start).count();
         let gone = if alone.is_some() { below } else { 0 };
         let (removed, stay) = segments.split_at_checked(gone).unwrap_or((&[], &segments));
         let removed: Segments = removed.to_vec();
@@ -113,10 +107,7 @@ impl Log {
         }
         state.epochs_changed |= state.epochs.truncate_from_start(start);
         state.producers.raise_log_start(start);
-        self.enqueue(What::LogStart {
-            offset: start,
-            removed,
-        });
+        self.enqueue(What::LogStart { offset: start, removed });
     }
 }
 

@@ -9,8 +9,8 @@ use milena_protocol::Offset;
 
 use super::{
     Log, Segments,
-    rebuild::Rebuild,
     read::find,
+    rebuild::Rebuild,
     state::{Active, State},
 };
 use crate::{

@@ -20,12 +20,8 @@ pub struct ProducedBatch {
 }
 
 impl ProducedBatch {
-    pub(super) const NONE: Self = Self {
-        last_sequence: -1,
-        last_offset: Offset(-1),
-        offset_delta: 0,
-        timestamp: -1,
-    };
+    pub(super) const NONE: Self =
+        Self { last_sequence: -1, last_offset: Offset(-1), offset_delta: 0, timestamp: -1 };
 
     /// Sequences wrap after `i32::MAX` to 0.
     #[must_use]
@@ -75,9 +71,7 @@ impl ProducerEntry {
     /// The batches that are remembered, oldest first.
     #[must_use]
     pub fn batches(&self) -> &[ProducedBatch] {
-        self.batches
-            .get(..usize::from(self.kept))
-            .unwrap_or_default()
+        self.batches.get(..usize::from(self.kept)).unwrap_or_default()
     }
 
     #[must_use]
@@ -90,11 +84,7 @@ impl ProducerEntry {
         let is_same =
             |batch: &&ProducedBatch| batch.first_sequence() == first && batch.last_sequence == last;
         let is_current = header.producer_epoch == self.epoch;
-        self.batches()
-            .iter()
-            .find(is_same)
-            .copied()
-            .filter(|_| is_current)
+        self.batches().iter().find(is_same).copied().filter(|_| is_current)
     }
 
     pub(super) fn check(&self, header: &BatchHeader, origin: Origin) -> Result<(), SequenceError> {
@@ -105,19 +95,12 @@ impl ProducerEntry {
             let got = header.base_sequence;
             if expected.is_some_and(|expected| expected != got) {
                 let expected = expected.unwrap_or_default();
-                return Err(SequenceError::OutOfOrderSequence {
-                    producer_id,
-                    expected,
-                    got,
-                });
+                return Err(SequenceError::OutOfOrderSequence { producer_id, expected, got });
             }
         }
         match self.open_transaction {
             Some(first_offset) if !header.attributes.is_transactional() => {
-                Err(SequenceError::InvalidTransactionState {
-                    producer_id,
-                    first_offset,
-                })
+                Err(SequenceError::InvalidTransactionState { producer_id, first_offset })
             }
             _ => Ok(()),
         }
@@ -137,11 +120,7 @@ impl ProducerEntry {
         marker: &Marker,
         transaction_version: i16,
     ) -> Result<(), SequenceError> {
-        let Marker {
-            producer_id,
-            coordinator_epoch: got,
-            ..
-        } = *marker;
+        let Marker { producer_id, coordinator_epoch: got, .. } = *marker;
         // Since version 2 a coordinator raises the epoch before every marker, unless there is no
         // higher one: a marker of the known epoch that finds a transaction open is late, and
         // would end one that it knows nothing of. Where none is open it is a harmless repetition.
@@ -152,11 +131,7 @@ impl ProducerEntry {
         self.check_epoch(producer_id, marker.producer_epoch, raise)?;
         let known = self.coordinator_epoch;
         if got < known {
-            return Err(SequenceError::CoordinatorFenced {
-                producer_id,
-                known,
-                got,
-            });
+            return Err(SequenceError::CoordinatorFenced { producer_id, known, got });
         }
         Ok(())
     }
@@ -169,11 +144,7 @@ impl ProducerEntry {
     ) -> Result<(), SequenceError> {
         if i32::from(got.0) < i32::from(self.epoch.0) + raise {
             let known = self.epoch;
-            return Err(SequenceError::InvalidProducerEpoch {
-                producer_id,
-                known,
-                got,
-            });
+            return Err(SequenceError::InvalidProducerEpoch { producer_id, known, got });
         }
         Ok(())
     }

@@ -7,29 +7,14 @@ use milena_protocol::{Offset, ProducerEpoch, ProducerId};
 pub enum SequenceError {
     /// A batch is missing before this one, or it is older than the batches that are remembered.
     #[error("producer {producer_id} sent sequence {got} where {expected} comes next")]
-    OutOfOrderSequence {
-        producer_id: ProducerId,
-        expected: i32,
-        got: i32,
-    },
+    OutOfOrderSequence { producer_id: ProducerId, expected: i32, got: i32 },
     /// Another incarnation of the producer has written since.
     #[error("producer {producer_id} has epoch {got}, but epoch {known} has written already")]
-    InvalidProducerEpoch {
-        producer_id: ProducerId,
-        known: ProducerEpoch,
-        got: ProducerEpoch,
-    },
+    InvalidProducerEpoch { producer_id: ProducerId, known: ProducerEpoch, got: ProducerEpoch },
     /// A batch outside of transactions while one is open.
     #[error("producer {producer_id} wrote outside of the transaction it began at {first_offset}")]
-    InvalidTransactionState {
-        producer_id: ProducerId,
-        first_offset: Offset,
-    },
+    InvalidTransactionState { producer_id: ProducerId, first_offset: Offset },
     /// A marker from a coordinator that has been replaced.
     #[error("marker for producer {producer_id} is from coordinator epoch {got}, now is {known}")]
-    CoordinatorFenced {
-        producer_id: ProducerId,
-        known: i32,
-        got: i32,
-    },
+    CoordinatorFenced { producer_id: ProducerId, known: i32, got: i32 },
 }

@@ -39,11 +39,7 @@ pub enum Admission {
     /// It is to be appended.
     New,
     /// It has been before; the answer is what it was then.
-    Duplicate {
-        base_offset: Offset,
-        last_offset: Offset,
-        timestamp: i64,
-    },
+    Duplicate { base_offset: Offset, last_offset: Offset, timestamp: i64 },
 }
 
 /// A control record that ends a transaction.
@@ -115,8 +111,7 @@ impl Default for Table {
 
 impl Table {
     fn find(&self, producer_id: ProducerId) -> Result<usize, usize> {
-        self.producers
-            .binary_search_by_key(&producer_id, |producer| producer.0)
+        self.producers.binary_search_by_key(&producer_id, |producer| producer.0)
     }
 
     fn get(&self, producer_id: ProducerId) -> Option<&ProducerEntry> {
@@ -138,9 +133,7 @@ impl Table {
         }
         let mut entry = Box::new(ProducerEntry::new(offset));
         let result = change(&mut entry);
-        let at = self
-            .producers
-            .partition_point(|producer| producer.0 < producer_id);
+        let at = self.producers.partition_point(|producer| producer.0 < producer_id);
         self.producers.insert(at, (producer_id, entry));
         result
     }
@@ -151,14 +144,8 @@ impl Table {
 
     fn can_cut(&self, end: Offset) -> bool {
         end >= self.loaded_at
-            && self
-                .unreplicated
-                .last()
-                .is_none_or(|decided| decided.1 < end)
-            && self
-                .producers
-                .iter()
-                .all(|(_, entry)| entry.is_from(end) || entry.can_cut(end))
+            && self.unreplicated.last().is_none_or(|decided| decided.1 < end)
+            && self.producers.iter().all(|(_, entry)| entry.is_from(end) || entry.can_cut(end))
     }
 
     fn cut(&mut self, end: Offset) {
@@ -177,10 +164,7 @@ impl ProducerStates {
     /// Of a log from which nothing is known before `start`.
     #[must_use]
     pub const fn new(start: Offset) -> Self {
-        Self {
-            end_offset: start,
-            table: None,
-        }
+        Self { end_offset: start, table: None }
     }
 
     /// The offset up to which everything is taken in; a snapshot is named by it.
@@ -192,10 +176,7 @@ impl ProducerStates {
     /// The producers that are known, in the order of their ids.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = (ProducerId, &ProducerEntry)> {
         let producers = self.table.as_ref().map(|table| table.producers.as_slice());
-        producers
-            .unwrap_or_default()
-            .iter()
-            .map(|(id, entry)| (*id, entry.as_ref()))
+        producers.unwrap_or_default().iter().map(|(id, entry)| (*id, entry.as_ref()))
     }
 
     #[must_use]
@@ -256,19 +237,12 @@ impl ProducerStates {
 
     /// Takes in a marker that was appended; `None` where it ended nothing of this partition.
     pub fn end_transaction(&mut self, marker: &Marker) -> Option<CompletedTransaction> {
-        let Marker {
-            producer_id,
-            offset,
-            is_abort,
-            ..
-        } = *marker;
+        let Marker { producer_id, offset, is_abort, .. } = *marker;
         self.end_offset = self.end_offset.max(offset.next());
         let table = self.table.get_or_insert_default();
         let ended = table.with_entry(producer_id, offset, |entry| entry.end_transaction(marker));
         let first_offset = ended?;
-        table
-            .open
-            .retain(|open| *open != (first_offset, producer_id));
+        table.open.retain(|open| *open != (first_offset, producer_id));
         table.unreplicated.push((first_offset, offset));
         let last_stable_offset = table.open.first().map_or(offset.next(), |oldest| oldest.0);
         Some(CompletedTransaction {
@@ -313,9 +287,7 @@ impl ProducerStates {
             return 0;
         };
         let before = table.producers.len();
-        table
-            .producers
-            .retain(|(_, entry)| !entry.is_expired(now_ms, expiration_ms));
+        table.producers.retain(|(_, entry)| !entry.is_expired(now_ms, expiration_ms));
         let expired = before - table.producers.len();
         self.free_if_empty();
         expired

@@ -15,30 +15,15 @@ const ENTRY_LEN: usize = 46;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SnapshotError {
     #[error("{file} is corrupt: {len} bytes are not what its {count} entries take")]
-    Length {
-        file: SegmentFile,
-        len: usize,
-        count: i64,
-    },
+    Length { file: SegmentFile, len: usize, count: i64 },
     #[error("{file} has version {version}, not {VERSION}")]
     Version { file: SegmentFile, version: i16 },
     #[error("{file} is corrupt: its checksum is {stored:08x}, its content's {computed:08x}")]
-    Checksum {
-        file: SegmentFile,
-        stored: u32,
-        computed: u32,
-    },
+    Checksum { file: SegmentFile, stored: u32, computed: u32 },
     #[error("{file} is corrupt: two entries of producer {producer_id}")]
-    Twice {
-        file: SegmentFile,
-        producer_id: ProducerId,
-    },
+    Twice { file: SegmentFile, producer_id: ProducerId },
     #[error("{file} is corrupt: entry of producer {producer_id} {reason}")]
-    Entry {
-        file: SegmentFile,
-        producer_id: ProducerId,
-        reason: &'static str,
-    },
+    Entry { file: SegmentFile, producer_id: ProducerId, reason: &'static str },
 }
 
 impl ProducerStates {
@@ -63,20 +48,14 @@ impl ProducerStates {
     /// The producers in the content of the snapshot that is named by `offset`.
     pub fn from_snapshot(offset: Offset, bytes: &[u8]) -> Result<Self, SnapshotError> {
         let file = SegmentFile::live(offset, FileKind::ProducerSnapshot);
-        let mut table = Table {
-            loaded_at: offset,
-            ..Table::default()
-        };
+        let mut table = Table { loaded_at: offset, ..Table::default() };
         for entry in check_frame(file, bytes)?.chunks_exact(ENTRY_LEN) {
             table.producers.push(read_entry(file, entry)?);
         }
         table.producers.sort_unstable_by_key(|producer| producer.0);
         let ids = table.producers.iter().map(|producer| producer.0);
         if let Some((id, _)) = ids.clone().zip(ids.skip(1)).find(|(id, next)| id == next) {
-            return Err(SnapshotError::Twice {
-                file,
-                producer_id: id,
-            });
+            return Err(SnapshotError::Twice { file, producer_id: id });
         }
         let open = |(id, entry): &(ProducerId, Box<ProducerEntry>)| {
             entry.open_transaction.map(|first| (first, *id))
@@ -86,16 +65,9 @@ impl ProducerStates {
         let firsts = table.open.iter().zip(table.open.iter().skip(1));
         if let Some((_, same)) = firsts.into_iter().find(|(open, next)| open.0 == next.0) {
             let reason = "began its transaction where another's begins";
-            return Err(SnapshotError::Entry {
-                file,
-                producer_id: same.1,
-                reason,
-            });
+            return Err(SnapshotError::Entry { file, producer_id: same.1, reason });
         }
-        let mut states = Self {
-            end_offset: offset,
-            table: Some(Box::new(table)),
-        };
+        let mut states = Self { end_offset: offset, table: Some(Box::new(table)) };
         states.free_if_empty();
         Ok(states)
     }
@@ -105,11 +77,7 @@ impl ProducerStates {
 fn check_frame(file: SegmentFile, bytes: &[u8]) -> Result<&[u8], SnapshotError> {
     let mut rest = bytes;
     let len = bytes.len();
-    let too_short = SnapshotError::Length {
-        file,
-        len,
-        count: 0,
-    };
+    let too_short = SnapshotError::Length { file, len, count: 0 };
     let version = i16::from_be_bytes(take(&mut rest).ok_or(too_short)?);
     if version != VERSION {
         return Err(SnapshotError::Version { file, version });
@@ -117,16 +85,10 @@ fn check_frame(file: SegmentFile, bytes: &[u8]) -> Result<&[u8], SnapshotError> 
     let stored = u32::from_be_bytes(take(&mut rest).ok_or(too_short)?);
     let computed = milena_protocol::records::crc32c(rest);
     if stored != computed {
-        return Err(SnapshotError::Checksum {
-            file,
-            stored,
-            computed,
-        });
+        return Err(SnapshotError::Checksum { file, stored, computed });
     }
     let count = i64::from(i32::from_be_bytes(take(&mut rest).ok_or(too_short)?));
-    if usize::try_from(count)
-        .ok()
-        .and_then(|count| count.checked_mul(ENTRY_LEN))
+    if usize::try_from(count).ok().and_then(|count| count.checked_mul(ENTRY_LEN))
         != Some(rest.len())
     {
         return Err(SnapshotError::Length { file, len, count });
@@ -149,12 +111,7 @@ fn write_entry(bytes: &mut Vec<u8>, producer_id: ProducerId, entry: &ProducerEnt
     bytes.extend(last.offset_delta.to_be_bytes());
     bytes.extend(entry.last_timestamp.to_be_bytes());
     bytes.extend(entry.coordinator_epoch.to_be_bytes());
-    bytes.extend(
-        entry
-            .open_transaction
-            .map_or(-1, |first| first.0)
-            .to_be_bytes(),
-    );
+    bytes.extend(entry.open_transaction.map_or(-1, |first| first.0).to_be_bytes());
 }
 
 fn read_entry(
@@ -181,18 +138,9 @@ fn read_entry(
         "speaks of offsets beyond the snapshot"
     } else {
         if last_offset >= Offset::ZERO {
-            entry.push(ProducedBatch {
-                last_sequence,
-                last_offset,
-                offset_delta,
-                timestamp,
-            });
+            entry.push(ProducedBatch { last_sequence, last_offset, offset_delta, timestamp });
         }
         return Ok((producer_id, entry));
     };
-    Err(SnapshotError::Entry {
-        file,
-        producer_id,
-        reason,
-    })
+    Err(SnapshotError::Entry { file, producer_id, reason })
 }

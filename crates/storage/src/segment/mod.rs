@@ -317,8 +317,7 @@ impl Segment {
         let base_offset = self.base_offset;
         let path = self.path(FileKind::TransactionIndex);
         self.with_transactions(disk, |index| {
-            let index =
-                index.get_or_insert_with(|| Box::new(TransactionIndex::new(base_offset)));
+            let index = index.get_or_insert_with(|| Box::new(TransactionIndex::new(base_offset)));
             index.append(aborted)
         })?
         .map_err(|error| StorageError::corrupt(&path, 0, error.to_string()))

@@ -67,7 +67,8 @@ impl OpenFiles {
         };
         dirty.iter().for_each(|segment| segment.cleanse());
         let synced = self.file_system.sync();
-        synced.map_err(StorageError::io("sync the file system of", Path::new("the log directory")))?;
+        synced
+            .map_err(StorageError::io("sync the file system of", Path::new("the log directory")))?;
         let mut clock = self.clock.lock().unwrap_or_else(PoisonError::into_inner);
         while clock.len() > self.open_max / 2 {
             let Some(segment) = clock.pop_front() else { break };

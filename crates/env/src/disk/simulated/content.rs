@@ -37,10 +37,7 @@ pub(super) struct Content {
 
 impl fmt::Debug for Content {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter
-            .debug_struct("Content")
-            .field("len", &self.len)
-            .finish_non_exhaustive()
+        formatter.debug_struct("Content").field("len", &self.len).finish_non_exhaustive()
     }
 }
 
@@ -62,9 +59,7 @@ impl Content {
     pub(super) fn read(&mut self, buffer: &mut [u8], position: u64) -> usize {
         self.cached = true;
         let available = self.len.saturating_sub(position);
-        let count = buffer
-            .len()
-            .min(usize::try_from(available).unwrap_or(usize::MAX));
+        let count = buffer.len().min(usize::try_from(available).unwrap_or(usize::MAX));
         let buffer = buffer.get_mut(..count).unwrap_or_default();
         let mut rest = buffer;
         let mut at = position;
@@ -110,10 +105,7 @@ impl Content {
 
     /// Writes some of the sectors and never all of them.
     pub(super) fn write_torn(&mut self, slices: &[IoSlice<'_>], position: u64) {
-        let bytes: Vec<u8> = slices
-            .iter()
-            .flat_map(|slice| slice.iter().copied())
-            .collect();
+        let bytes: Vec<u8> = slices.iter().flat_map(|slice| slice.iter().copied()).collect();
         let mut pieces = Vec::new();
         let mut rest: &[u8] = &bytes;
         let mut at = position;
@@ -152,10 +144,7 @@ impl Content {
             Some(device) if self.random.chance(1, 8) => *device = before.cloned(),
             Some(_) => {}
             None => {
-                let device = self
-                    .given_up
-                    .remove(&page)
-                    .unwrap_or_else(|| before.cloned());
+                let device = self.given_up.remove(&page).unwrap_or_else(|| before.cloned());
                 self.dirty.insert(page, device);
             }
         }
@@ -163,11 +152,8 @@ impl Content {
 
     pub(super) fn set_len(&mut self, len: u64) {
         if len < self.len {
-            let gone: Vec<u64> = self
-                .pages
-                .range(len / PAGE_LEN..)
-                .map(|(page, _)| *page)
-                .collect();
+            let gone: Vec<u64> =
+                self.pages.range(len / PAGE_LEN..).map(|(page, _)| *page).collect();
             for page in gone {
                 self.remember(page);
             }
@@ -181,10 +167,7 @@ impl Content {
         let (last, within) = split(len);
         drop(self.pages.split_off(&(last + u64::from(within > 0))));
         if let Some(Some(bytes)) = self.pages.get_mut(&last) {
-            Arc::make_mut(bytes)
-                .get_mut(within..)
-                .unwrap_or_default()
-                .fill(0);
+            Arc::make_mut(bytes).get_mut(within..).unwrap_or_default().fill(0);
         }
         self.len = len;
     }

@@ -55,10 +55,7 @@ impl Crash {
             Survival::BySeed => self.random.below(count + 1),
         };
         let each_for_itself = self.names_in_any_order && self.survival == Survival::BySeed;
-        for change in changes
-            .into_iter()
-            .take(usize::try_from(kept).unwrap_or(usize::MAX))
-        {
+        for change in changes.into_iter().take(usize::try_from(kept).unwrap_or(usize::MAX)) {
             if !each_for_itself || self.random.chance(1, 2) {
                 apply(&mut folder.durable, change);
             }
@@ -67,12 +64,7 @@ impl Crash {
     }
 
     fn strike_content(&mut self, content: &mut Content) {
-        let Content {
-            pages,
-            dirty,
-            given_up,
-            ..
-        } = content;
+        let Content { pages, dirty, given_up, .. } = content;
         for (page, device) in std::mem::take(given_up) {
             restore(pages, page, device);
         }

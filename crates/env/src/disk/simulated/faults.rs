@@ -19,10 +19,7 @@ impl SimulatedDisk {
     /// what it was to write: from then on it counts as clean, later syncs of it succeed and write
     /// none of it, and it is gone after a power failure or when it falls out of the cache.
     pub fn fail_nth(&self, operation: Operation, part: &str, nth: u64) {
-        self.machine
-            .lock()
-            .script
-            .order(operation, part, nth, Fate::Fails);
+        self.machine.lock().script.order(operation, part, nth, Fate::Fails);
     }
 
     /// The next sync fails, as [`fail_nth`](Self::fail_nth) tells.
@@ -33,10 +30,7 @@ impl SimulatedDisk {
     /// The power fails during the `nth` write from now, of which some sectors are there and never
     /// all. After [`crash_with`](Self::crash_with) `Survival::Everything` it is all that is lost.
     pub fn tear_nth_write(&self, part: &str, nth: u64) {
-        self.machine
-            .lock()
-            .script
-            .order(Operation::Write, part, nth, Fate::Tears);
+        self.machine.lock().script.order(Operation::Write, part, nth, Fate::Tears);
     }
 
     /// `count` more operations that change anything work; during the next one the power fails.
@@ -70,10 +64,7 @@ impl SimulatedDisk {
     #[must_use]
     pub fn stall(&self, operation: Operation, part: &str) -> Stall {
         let id = self.machine.lock().script.stall(operation, part);
-        Stall {
-            machine: Arc::clone(&self.machine),
-            id,
-        }
+        Stall { machine: Arc::clone(&self.machine), id }
     }
 
     /// Turns one bit of a byte over, on the device and in memory.
@@ -89,9 +80,7 @@ impl SimulatedDisk {
 
     /// Drops the cache: nothing can be read without the device until it was read again.
     pub fn drop_caches(&self) {
-        walk(&self.machine.lock().root, &mut |_| {}, &mut |content| {
-            content.evict()
-        });
+        walk(&self.machine.lock().root, &mut |_| {}, &mut |content| content.evict());
     }
 
     /// Stands for every call so far and how it went: equal for equal runs.

@@ -36,45 +36,31 @@ impl SimulatedFile {
         detail: u64,
         act: impl FnOnce(&State, &mut Content, Fate) -> io::Result<T>,
     ) -> io::Result<T> {
-        self.machine.run(
-            self.process,
-            (operation, &self.path, detail),
-            |state, fate| act(state, &mut lock(&self.content), fate),
-        )
+        self.machine.run(self.process, (operation, &self.path, detail), |state, fate| {
+            act(state, &mut lock(&self.content), fate)
+        })
     }
 
     fn check_writable(&self) -> io::Result<()> {
-        if self.is_writable {
-            Ok(())
-        } else {
-            Err(Errno::BADF.into())
-        }
+        if self.is_writable { Ok(()) } else { Err(Errno::BADF.into()) }
     }
 }
 
 impl DiskFile for SimulatedFile {
     fn read_at(&self, buffer: &mut [u8], position: u64) -> io::Result<usize> {
-        self.run(
-            Operation::Read,
-            hash(&(position, buffer.len())),
-            |_, content, fate| {
-                fate.check()?;
-                Ok(content.read(buffer, position))
-            },
-        )
+        self.run(Operation::Read, hash(&(position, buffer.len())), |_, content, fate| {
+            fate.check()?;
+            Ok(content.read(buffer, position))
+        })
     }
 
     fn write_all_at(&self, slices: &[IoSlice<'_>], position: u64) -> io::Result<()> {
         self.check_writable()?;
-        let len = slices.iter().fold(position, |end, slice| {
-            end.saturating_add(slice.len() as u64)
-        });
+        let len = slices.iter().fold(position, |end, slice| end.saturating_add(slice.len() as u64));
         if i64::try_from(len).is_err() {
             return Err(io::ErrorKind::InvalidInput.into());
         }
-        let bytes = slices
-            .iter()
-            .fold(position, |so_far, slice| hash(&(so_far, &**slice)));
+        let bytes = slices.iter().fold(position, |so_far, slice| hash(&(so_far, &**slice)));
         let call = (Operation::Write, self.path.as_path(), bytes);
         self.machine.run(self.process, call, |state, fate| {
             // Counted before the file is locked, for to count is to lock every file.
@@ -130,15 +116,11 @@ impl DiskFile for SimulatedFile {
     }
 
     fn start_write_back(&self, position: u64, len: u64) -> io::Result<()> {
-        self.run(
-            Operation::Other,
-            hash(&(position, len)),
-            |_, content, fate| {
-                fate.check()?;
-                content.start_write_back(position, len);
-                Ok(())
-            },
-        )
+        self.run(Operation::Other, hash(&(position, len)), |_, content, fate| {
+            fate.check()?;
+            content.start_write_back(position, len);
+            Ok(())
+        })
     }
 
     fn is_cached(&self, _position: u64, _len: u64) -> bool {

@@ -32,11 +32,7 @@ impl Node {
 #[derive(Debug)]
 pub(super) enum Change {
     /// A node came to a name, and left its earlier one if it was renamed.
-    Put {
-        name: String,
-        node: Node,
-        from: Option<String>,
-    },
+    Put { name: String, node: Node, from: Option<String> },
     /// A name was taken from its node.
     Remove { name: String, node: Node },
 }
@@ -55,19 +51,12 @@ pub(super) struct Folder {
 impl Folder {
     pub(super) fn put(&mut self, name: &str, node: Node) {
         self.names.insert(name.to_owned(), node.clone());
-        self.changes.push(Change::Put {
-            name: name.to_owned(),
-            node,
-            from: None,
-        });
+        self.changes.push(Change::Put { name: name.to_owned(), node, from: None });
     }
 
     pub(super) fn remove(&mut self, name: &str) {
         if let Some(node) = self.names.remove(name) {
-            self.changes.push(Change::Remove {
-                name: name.to_owned(),
-                node,
-            });
+            self.changes.push(Change::Remove { name: name.to_owned(), node });
         }
     }
 
@@ -87,11 +76,7 @@ impl Folder {
         self.names.remove(from);
         self.names.insert(to.to_owned(), node.clone());
         let from = Some(from.to_owned());
-        self.changes.push(Change::Put {
-            name: to.to_owned(),
-            node,
-            from,
-        });
+        self.changes.push(Change::Put { name: to.to_owned(), node, from });
         Ok(())
     }
 
@@ -154,11 +139,7 @@ pub(super) fn find(root: &FolderNode, path: &Path) -> io::Result<Node> {
         let Node::Folder(folder) = node else {
             return Err(io::ErrorKind::NotADirectory.into());
         };
-        node = lock(&folder)
-            .names
-            .get(name)
-            .ok_or(io::ErrorKind::NotFound)?
-            .clone();
+        node = lock(&folder).names.get(name).ok_or(io::ErrorKind::NotFound)?.clone();
     }
     Ok(node)
 }
@@ -176,10 +157,7 @@ pub(super) fn find_parent<'a>(
     path: &'a Path,
 ) -> io::Result<(FolderNode, &'a str)> {
     let name = components(path)?.pop().ok_or(io::ErrorKind::InvalidInput)?;
-    Ok((
-        find_folder(root, path.parent().unwrap_or(Path::new("")))?,
-        name,
-    ))
+    Ok((find_folder(root, path.parent().unwrap_or(Path::new("")))?, name))
 }
 
 pub(super) fn components(path: &Path) -> io::Result<Vec<&str>> {

@@ -69,11 +69,7 @@ impl FileSystem for SimulatedFileSystem {
             match fate {
                 Fate::Works => walk(&state.root, &mut |folder| folder.sync(), &mut Content::sync),
                 Fate::Fails | Fate::Tears => {
-                    walk(
-                        &state.root,
-                        &mut |folder| folder.fail_sync(),
-                        &mut Content::fail_sync,
-                    );
+                    walk(&state.root, &mut |folder| folder.fail_sync(), &mut Content::fail_sync);
                 }
             }
             fate.check()
@@ -120,14 +116,8 @@ impl SimulatedDisk {
             mutations: 0,
             trace: seed,
         };
-        let machine = Machine {
-            state: Mutex::new(state),
-            changed: Condvar::new(),
-        };
-        Arc::new(Self {
-            machine: Arc::new(machine),
-            process: 0,
-        })
+        let machine = Machine { state: Mutex::new(state), changed: Condvar::new() };
+        Arc::new(Self { machine: Arc::new(machine), process: 0 })
     }
 
     /// The power fails: of what was not synced the seed decides. Answers with the disk as the
@@ -163,10 +153,7 @@ impl SimulatedDisk {
         state.script.operations_left = None;
         state.locks.clear();
         self.machine.changed.notify_all();
-        Arc::new(Self {
-            machine: Arc::clone(&self.machine),
-            process: state.process,
-        })
+        Arc::new(Self { machine: Arc::clone(&self.machine), process: state.process })
     }
 
     fn run<T>(
@@ -196,10 +183,8 @@ impl Machine {
             self.changed.notify_all();
             let is_stalling =
                 |state: &mut State| state.process == process && state.script.is_stalling(id);
-            state = self
-                .changed
-                .wait_while(state, is_stalling)
-                .unwrap_or_else(PoisonError::into_inner);
+            state =
+                self.changed.wait_while(state, is_stalling).unwrap_or_else(PoisonError::into_inner);
         }
         if state.process != process || !state.power_is_on {
             return Err(power_off());
@@ -218,17 +203,9 @@ impl Machine {
         }
         // The operation during which the power goes is done or not, but nobody hears of it.
         let is_done = state.power_is_on || hash(&(state.seed, state.mutations)).is_multiple_of(2);
-        let result = if is_done {
-            act(&mut state, fate)
-        } else {
-            Err(power_off())
-        };
+        let result = if is_done { act(&mut state, fate) } else { Err(power_off()) };
         state.trace = hash(&(state.trace, operation, path, detail, result.is_ok()));
-        if state.power_is_on {
-            result
-        } else {
-            Err(power_off())
-        }
+        if state.power_is_on { result } else { Err(power_off()) }
     }
 }
 
@@ -248,14 +225,9 @@ impl State {
 
     fn space(&self) -> Space {
         let mut pages = 0;
-        walk(&self.root, &mut |_| {}, &mut |content| {
-            pages += content.pages.len() as u64
-        });
+        walk(&self.root, &mut |_| {}, &mut |content| pages += content.pages.len() as u64);
         let total = self.script.capacity.unwrap_or(CAPACITY_DEFAULT);
-        Space {
-            total,
-            free: total.saturating_sub(pages * PAGE as u64),
-        }
+        Space { total, free: total.saturating_sub(pages * PAGE as u64) }
     }
 
     fn create_file(&self, path: &Path) -> io::Result<Arc<Mutex<Content>>> {
@@ -275,11 +247,7 @@ impl Disk for SimulatedDisk {
     fn open(&self, path: &Path, how: Open) -> io::Result<Arc<dyn DiskFile>> {
         let exists = find(&self.machine.lock().root, path).is_ok();
         let creates = !exists && matches!(how, Open::Create | Open::CreateNew);
-        let operation = if creates {
-            Operation::Create
-        } else {
-            Operation::Look
-        };
+        let operation = if creates { Operation::Create } else { Operation::Look };
         let file = self.run(operation, path, |state, fate| {
             fate.check()?;
             match find(&state.root, path) {
@@ -311,11 +279,7 @@ impl Disk for SimulatedDisk {
             Ok(())
         })?;
         let machine = Arc::clone(&self.machine);
-        Ok(Box::new(SimulatedLock {
-            machine,
-            process: self.process,
-            path: path.to_owned(),
-        }))
+        Ok(Box::new(SimulatedLock { machine, process: self.process, path: path.to_owned() }))
     }
 
     fn metadata(&self, path: &Path) -> io::Result<Metadata> {
@@ -324,17 +288,11 @@ impl Disk for SimulatedDisk {
             Ok(match find(&state.root, path)? {
                 Node::File(file) => {
                     let content = lock(&file);
-                    Metadata {
-                        len: content.len,
-                        is_dir: false,
-                        modified: content.modified,
-                    }
+                    Metadata { len: content.len, is_dir: false, modified: content.modified }
                 }
-                Node::Folder(_) => Metadata {
-                    len: PAGE as u64,
-                    is_dir: true,
-                    modified: state.now(),
-                },
+                Node::Folder(_) => {
+                    Metadata { len: PAGE as u64, is_dir: true, modified: state.now() }
+                }
             })
         })
     }

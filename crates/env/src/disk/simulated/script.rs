@@ -45,11 +45,7 @@ pub(super) enum Fate {
 impl Fate {
     /// For operations of which nothing is done when they fail.
     pub(super) fn check(self) -> io::Result<()> {
-        if self == Self::Works {
-            Ok(())
-        } else {
-            Err(input_output_error())
-        }
+        if self == Self::Works { Ok(()) } else { Err(input_output_error()) }
     }
 }
 
@@ -121,15 +117,8 @@ pub(super) struct Script {
 
 impl Script {
     pub(super) fn order(&mut self, operation: Operation, part: &str, nth: u64, fate: Fate) {
-        let target = Target {
-            operation,
-            part: part.to_owned(),
-        };
-        self.faults.push(Fault {
-            target,
-            passes: nth.saturating_sub(1),
-            fate,
-        });
+        let target = Target { operation, part: part.to_owned() };
+        self.faults.push(Fault { target, passes: nth.saturating_sub(1), fate });
     }
 
     /// Decides one operation; a fault that met it is used up.
@@ -151,15 +140,8 @@ impl Script {
 
     pub(super) fn stall(&mut self, operation: Operation, part: &str) -> u64 {
         self.stalls_made += 1;
-        let target = Target {
-            operation,
-            part: part.to_owned(),
-        };
-        self.stalls.push(Stall {
-            id: self.stalls_made,
-            target,
-            waiting: 0,
-        });
+        let target = Target { operation, part: part.to_owned() };
+        self.stalls.push(Stall { id: self.stalls_made, target, waiting: 0 });
         self.stalls_made
     }
 
@@ -169,10 +151,7 @@ impl Script {
 
     /// The stall that an operation runs into; it counts as waiting there from now on.
     pub(super) fn stalled(&mut self, operation: Operation, path: &Path) -> Option<u64> {
-        let stall = self
-            .stalls
-            .iter_mut()
-            .find(|stall| stall.target.meets(operation, path))?;
+        let stall = self.stalls.iter_mut().find(|stall| stall.target.meets(operation, path))?;
         stall.waiting += 1;
         Some(stall.id)
     }
@@ -182,9 +161,6 @@ impl Script {
     }
 
     pub(super) fn waiting(&self, id: u64) -> u64 {
-        self.stalls
-            .iter()
-            .find(|stall| stall.id == id)
-            .map_or(0, |stall| stall.waiting)
+        self.stalls.iter().find(|stall| stall.id == id).map_or(0, |stall| stall.waiting)
     }
 }

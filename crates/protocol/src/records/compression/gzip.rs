@@ -16,10 +16,7 @@ const FLAG_COMMENT: u8 = 0x10;
 const FLAGS_RESERVED: u8 = 0xe0;
 
 const fn corrupt(why: &'static str) -> CodecError {
-    CodecError::Corrupt {
-        codec: Codec::Gzip,
-        why,
-    }
+    CodecError::Corrupt { codec: Codec::Gzip, why }
 }
 
 /// The inflater that a thread keeps.
@@ -38,13 +35,7 @@ pub(super) struct Reader<'s> {
 impl<'s> Reader<'s> {
     pub(super) fn new(input: &'s [u8], state: &'s mut State) -> Self {
         let inflater = state.0.get_or_insert_with(|| Decompress::new(false));
-        Self {
-            input,
-            inflater,
-            crc: Crc::new(),
-            in_member: false,
-            started: false,
-        }
+        Self { input, inflater, crc: Crc::new(), in_member: false, started: false }
     }
 
     pub(super) fn fill(&mut self, window: &mut Vec<u8>) -> Result<usize, CodecError> {
@@ -80,10 +71,8 @@ impl<'s> Reader<'s> {
     }
 
     fn end_member(&mut self) -> Result<(), CodecError> {
-        let (trailer, rest) = self
-            .input
-            .split_first_chunk::<TRAILER_LEN>()
-            .ok_or(corrupt("no trailer"))?;
+        let (trailer, rest) =
+            self.input.split_first_chunk::<TRAILER_LEN>().ok_or(corrupt("no trailer"))?;
         let expected = u64::from(self.crc.sum()) | u64::from(self.crc.amount()) << 32;
         if u64::from_le_bytes(*trailer) != expected {
             return Err(corrupt("checksum or length does not match"));
@@ -106,9 +95,7 @@ fn after_header(input: &[u8]) -> Result<&[u8], CodecError> {
     }
     if flags & FLAG_EXTRA != 0 {
         let (len, extra) = rest.split_first_chunk::<2>().ok_or(cut)?;
-        rest = extra
-            .get(usize::from(u16::from_le_bytes(*len))..)
-            .ok_or(cut)?;
+        rest = extra.get(usize::from(u16::from_le_bytes(*len))..).ok_or(cut)?;
     }
     for text in [FLAG_NAME, FLAG_COMMENT] {
         if flags & text != 0 {
@@ -123,10 +110,7 @@ fn after_header(input: &[u8]) -> Result<&[u8], CodecError> {
 }
 
 pub(super) fn compress(level: Level, plain: &[u8], out: &mut Vec<u8>) -> Result<(), CodecError> {
-    let failed = CodecError::Encode {
-        codec: Codec::Gzip,
-        why: "deflate failed",
-    };
+    let failed = CodecError::Encode { codec: Codec::Gzip, why: "deflate failed" };
     let level = match level {
         Some(level @ 1..=9) => Compression::new(level as u32),
         _ => Compression::default(),
@@ -139,9 +123,8 @@ pub(super) fn compress(level: Level, plain: &[u8], out: &mut Vec<u8>) -> Result<
     loop {
         out.reserve(input.len() / 2 + 256);
         let taken_before = deflater.total_in();
-        let status = deflater
-            .compress_vec(input, out, FlushCompress::Finish)
-            .map_err(|_| failed)?;
+        let status =
+            deflater.compress_vec(input, out, FlushCompress::Finish).map_err(|_| failed)?;
         let taken = (deflater.total_in() - taken_before) as usize;
         input = input.get(taken..).unwrap_or_default();
         if status == Status::StreamEnd {

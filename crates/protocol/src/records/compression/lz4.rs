@@ -27,10 +27,7 @@ const BLOCK_LEN_ID: u8 = 4;
 const RATIO_MAX: usize = 255;
 
 const fn corrupt(why: &'static str) -> CodecError {
-    CodecError::Corrupt {
-        codec: Codec::Lz4,
-        why,
-    }
+    CodecError::Corrupt { codec: Codec::Lz4, why }
 }
 
 #[derive(Debug)]
@@ -45,9 +42,7 @@ pub(super) struct Reader<'s> {
 impl<'s> Reader<'s> {
     pub(super) fn new(input: &'s [u8], strict: bool) -> Result<Self, CodecError> {
         let cut = corrupt("ends in its header");
-        let frame = input
-            .strip_prefix(&MAGIC)
-            .ok_or(corrupt("not an lz4 frame"))?;
+        let frame = input.strip_prefix(&MAGIC).ok_or(corrupt("not an lz4 frame"))?;
         let [flags, sizes] = *frame.first_chunk::<2>().ok_or(cut)?;
         if flags & FLAG_VERSION != VERSION_1 || flags & FLAGS_RESERVED != 0 {
             return Err(corrupt("unknown version or flags"));
@@ -62,11 +57,7 @@ impl<'s> Reader<'s> {
             0x70 => 4 << 20,
             _ => return Err(corrupt("unknown block size")),
         };
-        let descriptor_len = if flags & FLAG_CONTENT_SIZE == 0 {
-            2
-        } else {
-            10
-        };
+        let descriptor_len = if flags & FLAG_CONTENT_SIZE == 0 { 2 } else { 10 };
         let (descriptor, rest) = frame.split_at_checked(descriptor_len).ok_or(cut)?;
         let (checksum, rest) = rest.split_first().ok_or(cut)?;
         if strict && *checksum != header_checksum(descriptor) {
@@ -92,18 +83,14 @@ impl<'s> Reader<'s> {
             if len > self.block_len_max {
                 return Err(corrupt("block larger than its frame allows"));
             }
-            let (block, rest) = self
-                .input
-                .split_at_checked(len)
-                .ok_or(corrupt("ends in the middle"))?;
+            let (block, rest) =
+                self.input.split_at_checked(len).ok_or(corrupt("ends in the middle"))?;
             self.input = rest;
             if self.block_checksum && self.word()? != XxHash32::oneshot(0, block) {
                 return Err(corrupt("block checksum does not match"));
             }
             let filled = if word & STORED == 0 {
-                let possible = self
-                    .block_len_max
-                    .min(block.len().saturating_mul(RATIO_MAX));
+                let possible = self.block_len_max.min(block.len().saturating_mul(RATIO_MAX));
                 lz4_flex::block::decompress_into(block, room(window, possible))
                     .map_err(|_| corrupt("invalid block"))?
             } else {
@@ -134,10 +121,8 @@ impl<'s> Reader<'s> {
     }
 
     fn word(&mut self) -> Result<u32, CodecError> {
-        let (word, rest) = self
-            .input
-            .split_first_chunk::<4>()
-            .ok_or(corrupt("ends in the middle"))?;
+        let (word, rest) =
+            self.input.split_first_chunk::<4>().ok_or(corrupt("ends in the middle"))?;
         self.input = rest;
         Ok(u32::from_le_bytes(*word))
     }
@@ -157,11 +142,8 @@ pub(super) fn compress(plain: &[u8], out: &mut Vec<u8>) -> Result<(), CodecError
     let len_max = lz4_flex::block::get_maximum_output_size(plain.len().min(BLOCK_LEN));
     let mut block = vec![0; len_max];
     for chunk in plain.chunks(BLOCK_LEN) {
-        let len =
-            lz4_flex::block::compress_into(chunk, &mut block).map_err(|_| CodecError::Encode {
-                codec: Codec::Lz4,
-                why: "block does not fit",
-            })?;
+        let len = lz4_flex::block::compress_into(chunk, &mut block)
+            .map_err(|_| CodecError::Encode { codec: Codec::Lz4, why: "block does not fit" })?;
         let (word, bytes) = match block.get(..len) {
             Some(smaller) if len < chunk.len() => (len as u32, smaller),
             _ => (chunk.len() as u32 | STORED, chunk),

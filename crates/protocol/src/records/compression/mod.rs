@@ -32,9 +32,7 @@ impl Codec {
     /// The codec with this number in a batch's attributes.
     #[must_use]
     pub fn from_id(id: i16) -> Option<Self> {
-        usize::try_from(id)
-            .ok()
-            .and_then(|id| Self::ALL.get(id).copied())
+        usize::try_from(id).ok().and_then(|id| Self::ALL.get(id).copied())
     }
 
     /// The number in a batch's attributes.
@@ -85,10 +83,7 @@ pub struct Budget {
 impl Default for Budget {
     /// 64 MiB, or 64 times the compressed size.
     fn default() -> Self {
-        Self {
-            bytes_min: 64 << 20,
-            ratio_max: 64,
-        }
+        Self { bytes_min: 64 << 20, ratio_max: 64 }
     }
 }
 
@@ -96,15 +91,11 @@ impl Budget {
     /// No more than so many bytes.
     #[must_use]
     pub const fn bytes(bytes: usize) -> Self {
-        Self {
-            bytes_min: bytes,
-            ratio_max: 0,
-        }
+        Self { bytes_min: bytes, ratio_max: 0 }
     }
 
     fn limit(self, compressed_len: usize) -> usize {
-        self.bytes_min
-            .max(compressed_len.saturating_mul(self.ratio_max))
+        self.bytes_min.max(compressed_len.saturating_mul(self.ratio_max))
     }
 }
 

@@ -19,9 +19,7 @@ pub struct Scratch {
 
 impl std::fmt::Debug for Scratch {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Scratch")
-            .field("window_len", &self.window.len())
-            .finish_non_exhaustive()
+        f.debug_struct("Scratch").field("window_len", &self.window.len()).finish_non_exhaustive()
     }
 }
 
@@ -47,14 +45,7 @@ impl Scratch {
             Codec::Zstd => Stream::Zstd(zstd::Reader::new(compressed, &mut self.zstd)?),
         };
         let budget = budget.limit(compressed.len());
-        Ok(Payload {
-            codec,
-            stream,
-            window: &mut self.window,
-            filled: 0,
-            budget,
-            left: budget,
-        })
+        Ok(Payload { codec, stream, window: &mut self.window, filled: 0, budget, left: budget })
     }
 
     /// Decompresses a whole payload, to be read until the scratch is used again.
@@ -120,10 +111,7 @@ impl Payload<'_> {
     /// Brings the next chunk, which is not empty; false at the end.
     pub(in crate::records) fn advance(&mut self) -> Result<bool, CodecError> {
         self.filled = 0;
-        let over = CodecError::OverBudget {
-            codec: self.codec,
-            budget: self.budget,
-        };
+        let over = CodecError::OverBudget { codec: self.codec, budget: self.budget };
         let filled = match &mut self.stream {
             Stream::Plain(bytes) => {
                 self.window.clear();

@@ -16,10 +16,7 @@ const BLOCK_LEN: usize = 32 << 10;
 const RATIO_MAX: usize = 22;
 
 const fn corrupt(why: &'static str) -> CodecError {
-    CodecError::Corrupt {
-        codec: Codec::Snappy,
-        why,
-    }
+    CodecError::Corrupt { codec: Codec::Snappy, why }
 }
 
 #[derive(Debug)]
@@ -39,18 +36,10 @@ impl<'s> Reader<'s> {
     pub(super) fn new(input: &'s [u8]) -> Self {
         match input.strip_prefix(&XERIAL_MAGIC) {
             Some(rest) if input.len() >= XERIAL_HEADER_LEN => {
-                let input = rest
-                    .get(XERIAL_HEADER_LEN - XERIAL_MAGIC.len()..)
-                    .unwrap_or_default();
-                Self {
-                    input,
-                    framing: Framing::Xerial,
-                }
+                let input = rest.get(XERIAL_HEADER_LEN - XERIAL_MAGIC.len()..).unwrap_or_default();
+                Self { input, framing: Framing::Xerial }
             }
-            _ => Self {
-                input,
-                framing: Framing::Raw,
-            },
+            _ => Self { input, framing: Framing::Raw },
         }
     }
 
@@ -92,17 +81,14 @@ impl<'s> Reader<'s> {
             }
             Framing::Xerial if self.input.is_empty() => Ok(None),
             Framing::Xerial => {
-                let (len, rest) = self
-                    .input
-                    .split_first_chunk::<4>()
-                    .ok_or(corrupt("ends in a chunk length"))?;
+                let (len, rest) =
+                    self.input.split_first_chunk::<4>().ok_or(corrupt("ends in a chunk length"))?;
                 let len = u32::from_be_bytes(*len) as usize;
                 if len > left.max(BLOCK_LEN * 2) {
                     return Err(over);
                 }
-                let (block, rest) = rest
-                    .split_at_checked(len)
-                    .ok_or(corrupt("ends in the middle"))?;
+                let (block, rest) =
+                    rest.split_at_checked(len).ok_or(corrupt("ends in the middle"))?;
                 self.input = rest;
                 Ok(Some(block))
             }
@@ -119,10 +105,7 @@ pub(super) fn compress(plain: &[u8], out: &mut Vec<u8>) -> Result<(), CodecError
     for chunk in plain.chunks(BLOCK_LEN) {
         let len = encoder
             .compress(chunk, &mut block)
-            .map_err(|_| CodecError::Encode {
-                codec: Codec::Snappy,
-                why: "block does not fit",
-            })?;
+            .map_err(|_| CodecError::Encode { codec: Codec::Snappy, why: "block does not fit" })?;
         out.extend_from_slice(&(len as u32).to_be_bytes());
         out.extend_from_slice(block.get(..len).unwrap_or_default());
     }

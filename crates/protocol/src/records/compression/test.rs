@@ -11,10 +11,7 @@ fn decompress(codec: Codec, stream: &[u8]) -> Result<Vec<u8>, CodecError> {
 #[track_caller]
 fn is_corrupt(codec: Codec, stream: &[u8]) {
     let verdict = decompress(codec, stream);
-    assert!(
-        matches!(verdict, Err(CodecError::Corrupt { .. })),
-        "{verdict:?}"
-    );
+    assert!(matches!(verdict, Err(CodecError::Corrupt { .. })), "{verdict:?}");
 }
 
 fn compressed(codec: Codec, plain: &[u8]) -> Vec<u8> {
@@ -28,9 +25,7 @@ fn every_codec_takes_every_size_and_level() {
     let sizes = [0, 1, 100, 32_767, 32_768, 32_769, 65_536, 65_537, 300_000];
     for codec in Codec::ALL {
         for len in sizes {
-            let plain: Vec<u8> = (0..len)
-                .map(|at: u32| (at.wrapping_mul(at) >> 7) as u8)
-                .collect();
+            let plain: Vec<u8> = (0..len).map(|at: u32| (at.wrapping_mul(at) >> 7) as u8).collect();
             for level in [None, Some(1), Some(9), Some(-1)] {
                 let mut stream = vec![0xaa];
                 compress(codec, level, &plain, &mut stream).unwrap();
@@ -99,19 +94,9 @@ fn lz4_of_magic_0_has_a_checksum_that_is_not_looked_at() {
 #[test]
 fn zstd_in_two_frames_with_one_to_skip() {
     let skipped = [0x50, 0x2a, 0x4d, 0x18, 3, 0, 0, 0, 1, 2, 3];
-    let stream = [
-        &compressed(Codec::Zstd, b"one")[..],
-        &skipped,
-        &compressed(Codec::Zstd, b"two"),
-    ];
-    assert_eq!(
-        decompress(Codec::Zstd, &stream.concat()),
-        Ok(b"onetwo".to_vec())
-    );
-    is_corrupt(
-        Codec::Zstd,
-        &[&compressed(Codec::Zstd, b"one")[..], b"rest"].concat(),
-    );
+    let stream = [&compressed(Codec::Zstd, b"one")[..], &skipped, &compressed(Codec::Zstd, b"two")];
+    assert_eq!(decompress(Codec::Zstd, &stream.concat()), Ok(b"onetwo".to_vec()));
+    is_corrupt(Codec::Zstd, &[&compressed(Codec::Zstd, b"one")[..], b"rest"].concat());
 }
 
 #[test]
@@ -122,11 +107,7 @@ fn one_scratch_serves_all_codecs_after_any_error() {
             let stream = compressed(codec, b"whole");
             if codec != Codec::None {
                 let cut = &stream[..stream.len() - 1];
-                assert!(
-                    scratch
-                        .decompress(codec, cut, Budget::default(), true)
-                        .is_err()
-                );
+                assert!(scratch.decompress(codec, cut, Budget::default(), true).is_err());
                 let tight = scratch.decompress(codec, &stream, Budget::bytes(4), true);
                 assert_eq!(tight, Err(CodecError::OverBudget { codec, budget: 4 }));
             }

@@ -26,10 +26,7 @@ const LEVEL: i32 = 3;
 const CONTEXT_LEN_MAX: usize = 4 * KEPT_LEN_MAX;
 
 const fn corrupt(why: &'static str) -> CodecError {
-    CodecError::Corrupt {
-        codec: Codec::Zstd,
-        why,
-    }
+    CodecError::Corrupt { codec: Codec::Zstd, why }
 }
 
 /// The decoder that a thread keeps.
@@ -38,11 +35,7 @@ pub(super) struct State(Option<DCtx<'static>>);
 
 impl State {
     pub(super) fn give_back(&mut self) {
-        if self
-            .0
-            .as_ref()
-            .is_some_and(|decoder| decoder.sizeof() > CONTEXT_LEN_MAX)
-        {
+        if self.0.as_ref().is_some_and(|decoder| decoder.sizeof() > CONTEXT_LEN_MAX) {
             self.0 = None;
         }
     }
@@ -63,9 +56,7 @@ pub(super) struct Reader<'s> {
 
 impl std::fmt::Debug for Reader<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Reader")
-            .field("at", &self.input.pos())
-            .finish_non_exhaustive()
+        f.debug_struct("Reader").field("at", &self.input.pos()).finish_non_exhaustive()
     }
 }
 
@@ -79,12 +70,7 @@ impl<'s> Reader<'s> {
             .reset(ResetDirective::SessionOnly)
             .and_then(|_| decoder.set_parameter(DParameter::WindowLogMax(WINDOW_LOG_MAX)))
             .map_err(|_| corrupt("decoder refuses its parameters"))?;
-        Ok(Self {
-            input: InBuffer::around(input),
-            decoder,
-            in_frame: true,
-            passed: 0,
-        })
+        Ok(Self { input: InBuffer::around(input), decoder, in_frame: true, passed: 0 })
     }
 
     pub(super) fn fill(
@@ -99,15 +85,9 @@ impl<'s> Reader<'s> {
                 return Ok(0);
             }
             let mut output = OutBuffer::around(&mut *window);
-            let hint = self
-                .decoder
-                .decompress_stream(&mut output, &mut self.input)
-                .map_err(|code| {
-                    if code == WINDOW_TOO_LARGE {
-                        over
-                    } else {
-                        corrupt("invalid frame")
-                    }
+            let hint =
+                self.decoder.decompress_stream(&mut output, &mut self.input).map_err(|code| {
+                    if code == WINDOW_TOO_LARGE { over } else { corrupt("invalid frame") }
                 })?;
             self.in_frame = hint != 0;
             let filled = output.pos();
@@ -126,14 +106,9 @@ impl<'s> Reader<'s> {
 }
 
 pub(super) fn compress(level: Level, plain: &[u8], out: &mut Vec<u8>) -> Result<(), CodecError> {
-    let failed = |_| CodecError::Encode {
-        codec: Codec::Zstd,
-        why: "the encoder failed",
-    };
+    let failed = |_| CodecError::Encode { codec: Codec::Zstd, why: "the encoder failed" };
     let mut encoder = CCtx::create();
-    encoder
-        .set_parameter(CParameter::CompressionLevel(level.unwrap_or(LEVEL)))
-        .map_err(failed)?;
+    encoder.set_parameter(CParameter::CompressionLevel(level.unwrap_or(LEVEL))).map_err(failed)?;
     let start = out.len();
     out.resize(start + compress_bound(plain.len()), 0);
     let target = out.get_mut(start..).unwrap_or_default();

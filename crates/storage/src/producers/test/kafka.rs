@@ -35,10 +35,7 @@ impl Step<'_> {
 
 fn steps() -> impl Iterator<Item = Step<'static>> {
     let lines = DECISIONS.lines().enumerate();
-    lines.map(|(at, line)| Step {
-        line: at + 1,
-        words: line.split(' ').collect(),
-    })
+    lines.map(|(at, line)| Step { line: at + 1, words: line.split(' ').collect() })
 }
 
 #[test]
@@ -51,11 +48,8 @@ fn small_files_are_byte_for_byte_kafkas() {
                 let folder = PartitionFolder::parse(step.words[1]).unwrap();
                 let (_, end) = step.words[1].rsplit_once('.').unwrap();
                 let id = u128::from_str_radix(&end[..32], 16).unwrap();
-                let topic = if folder.topic == "orders" {
-                    "orders".into()
-                } else {
-                    "t".repeat(249)
-                };
+                let topic =
+                    if folder.topic == "orders" { "orders".into() } else { "t".repeat(249) };
                 let ours = marked_partition_folder(&topic, 12, folder.mark.unwrap(), id);
                 assert_eq!(ours, step.words[1]);
             }
@@ -127,11 +121,7 @@ fn epochs_end_and_are_cut_as_kafkas() {
             }
             "epoch-of" => {
                 let epoch = cache.epoch_for_offset(Offset(number(1)));
-                assert_eq!(
-                    epoch.map_or(-1, |epoch| i64::from(epoch.0)),
-                    number(2),
-                    "line {line}"
-                );
+                assert_eq!(epoch.map_or(-1, |epoch| i64::from(epoch.0)), number(2), "line {line}");
             }
             "checkpoint" => {
                 assert_eq!(format_epochs(&cache), step.bytes(), "line {line}");
@@ -156,15 +146,9 @@ fn take_batch(states: &mut ProducerStates, step: &Step<'_>) -> String {
     let number = |at| step.number(at);
     let (epoch, sequence, records) = (number(2) as i16, number(3) as i32, number(5) as i32);
     let mut header = batch(number(1), epoch, sequence, number(4), records);
-    header.attributes = header
-        .attributes
-        .with_transactional(step.words[6] == "true");
+    header.attributes = header.attributes.with_transactional(step.words[6] == "true");
     let is_replicated = step.words[7] == "REPLICATION";
-    let origin = if is_replicated {
-        Origin::Replication
-    } else {
-        Origin::Client
-    };
+    let origin = if is_replicated { Origin::Replication } else { Origin::Client };
     if is_replicated && step.words[8] == "InvalidTxnStateException" {
         // Kafka would refuse what its leader has appended; we do not judge leaders.
         return step.words[8].to_owned();
@@ -174,11 +158,7 @@ fn take_batch(states: &mut ProducerStates, step: &Step<'_>) -> String {
             states.update(&header);
             "new".to_owned()
         }
-        Ok(Admission::Duplicate {
-            base_offset,
-            last_offset,
-            timestamp,
-        }) => {
+        Ok(Admission::Duplicate { base_offset, last_offset, timestamp }) => {
             format!("{base_offset},{last_offset},{timestamp}")
         }
         Err(error) => refusal(&error),
@@ -190,26 +170,14 @@ fn take_marker(states: &mut ProducerStates, step: &Step<'_>) -> String {
     let is_abort = step.words[5] == "true";
     let coordinator_epoch = number(3) as i32;
     let marker = marker(number(1), number(2) as i16, number(4), is_abort);
-    let marker = Marker {
-        coordinator_epoch,
-        ..marker
-    };
+    let marker = Marker { coordinator_epoch, ..marker };
     let is_replicated = step.words[7] == "REPLICATION";
-    let origin = if is_replicated {
-        Origin::Replication
-    } else {
-        Origin::Coordinator
-    };
+    let origin = if is_replicated { Origin::Replication } else { Origin::Coordinator };
     match states.check_marker(&marker, origin, number(6) as i16) {
-        Ok(()) => states
-            .end_transaction(&marker)
-            .map_or("nothing".to_owned(), |ended| {
-                assert_eq!(
-                    (ended.last_offset, ended.is_abort),
-                    (marker.offset, is_abort)
-                );
-                format!("{},{}", ended.first_offset, ended.last_stable_offset)
-            }),
+        Ok(()) => states.end_transaction(&marker).map_or("nothing".to_owned(), |ended| {
+            assert_eq!((ended.last_offset, ended.is_abort), (marker.offset, is_abort));
+            format!("{},{}", ended.first_offset, ended.last_stable_offset)
+        }),
         Err(error) => refusal(&error),
     }
 }
@@ -222,11 +190,7 @@ fn producers_are_admitted_and_refused_as_by_kafka() {
         match step.words[0] {
             "producers" => states = ProducerStates::new(Offset::ZERO),
             "batch" => assert_eq!(take_batch(&mut states, &step), step.words[8], "line {line}"),
-            "marker" => assert_eq!(
-                take_marker(&mut states, &step),
-                step.words[8],
-                "line {line}"
-            ),
+            "marker" => assert_eq!(take_marker(&mut states, &step), step.words[8], "line {line}"),
             "high-watermark" => states.raise_high_watermark(Offset(step.number(1))),
             "expire" => {
                 states.expire(step.number(1), 10);

@@ -36,15 +36,9 @@ impl Entry {
 
 /// The batches of a producer since its epoch last changed, and its epoch.
 fn of_current_epoch(log: &[Entry], id: ProducerId) -> Option<(ProducerEpoch, Vec<BatchHeader>)> {
-    let own: Vec<_> = log
-        .iter()
-        .filter(|entry| entry.producer_id() == id)
-        .collect();
+    let own: Vec<_> = log.iter().filter(|entry| entry.producer_id() == id).collect();
     let epoch = own.last()?.epoch();
-    let since = own
-        .iter()
-        .rposition(|entry| entry.epoch() != epoch)
-        .map_or(0, |at| at + 1);
+    let since = own.iter().rposition(|entry| entry.epoch() != epoch).map_or(0, |at| at + 1);
     let batches = own[since..].iter().filter_map(|entry| match entry {
         Entry::Batch(header) => Some(*header),
         Entry::Marker(_) => None,

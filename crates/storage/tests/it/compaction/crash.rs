@@ -42,11 +42,8 @@ fn act(
     let value = format!("value {}", random.below(1000));
     let some = |random: &mut Random| random.chance(4, 5).then_some(value.as_str());
     let key = |random: &mut Random| KEYS[random.below(8) as usize];
-    let records = [
-        (key(random), some(random)),
-        (key(random), some(random)),
-        (key(random), some(random)),
-    ];
+    let records =
+        [(key(random), some(random)), (key(random), some(random)), (key(random), some(random))];
     let records = &records[..1 + random.below(3) as usize];
     match random.below(20) {
         0..6 => world.put(log, Codec::ALL[random.below(5) as usize], records)?,
@@ -55,10 +52,7 @@ fn act(
         13..16 => world.end(log, 10 + random.below(2) as i64, random.chance(1, 2))?,
         16..18 => directory.run_pending(),
         18 => directory.checkpoint()?,
-        _ => world
-            .rig
-            .clock
-            .advance(Duration::from_millis(HOUR_MS as u64 / 3)),
+        _ => world.rig.clock.advance(Duration::from_millis(HOUR_MS as u64 / 3)),
     }
     Ok(())
 }
@@ -117,10 +111,7 @@ fn fault_36(seed: u64, log_config: LogConfig, tally: &mut Tally) {
             world.rig.crash();
         }
         (directory, log) = open(&mut world, &mut random);
-        assert!(
-            log.appended_end() >= durable,
-            "{context}: what was durable is there"
-        );
+        assert!(log.appended_end() >= durable, "{context}: what was durable is there");
         world.forget_beyond(&log);
         world.check(&log, &format!("{context}, opened again"));
     }
@@ -139,10 +130,7 @@ fn fault_36_compaction_loses_no_last_value_to_a_crash() {
 #[test]
 fn fault_36_nor_where_nothing_is_journalled() {
     let mut tally = Tally::default();
-    let config = LogConfig {
-        flush_messages: i64::MAX,
-        ..config()
-    };
+    let config = LogConfig { flush_messages: i64::MAX, ..config() };
     for seed in 1000..1100 {
         fault_36(seed, config.clone(), &mut tally);
     }
@@ -165,9 +153,7 @@ fn prepared(disk_seed: u64) -> (World, Arc<LogDirectory>, Arc<Log>) {
             act(&mut world, &directory, &log, &mut random).unwrap();
             if index % 8 == 0 {
                 let once = format!("once {}", log.appended_end());
-                world
-                    .put(&log, Codec::None, &[(&once, Some("for ever"))])
-                    .unwrap();
+                world.put(&log, Codec::None, &[(&once, Some("for ever"))]).unwrap();
             }
         }
         for id in [10, 11] {
@@ -176,10 +162,7 @@ fn prepared(disk_seed: u64) -> (World, Arc<LogDirectory>, Arc<Log>) {
         directory.run_pending();
         world.compacted(log.last_stable_offset(log.durable_end()));
         compact(&directory).unwrap();
-        world
-            .rig
-            .clock
-            .advance(Duration::from_millis(HOUR_MS as u64));
+        world.rig.clock.advance(Duration::from_millis(HOUR_MS as u64));
     }
     for _ in 0..15 {
         act(&mut world, &directory, &log, &mut random).unwrap();
@@ -216,10 +199,7 @@ fn fault_36_a_crash_at_any_operation_leaves_the_old_or_the_new() {
             world.check(&log, &format!("seed {seed}, crash at {count}"));
             // And what was interrupted can be done again.
             compact(&directory).unwrap();
-            world.check(
-                &log,
-                &format!("seed {seed}, crash at {count}, compacted again"),
-            );
+            world.check(&log, &format!("seed {seed}, crash at {count}, compacted again"));
         }
     }
 }

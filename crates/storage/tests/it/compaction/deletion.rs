@@ -12,24 +12,15 @@ use crate::rig::{Rig, partition};
 fn fill(log: &Arc<Log>, count: u64) {
     for index in 0..count {
         let value = format!("a value of some length {index}");
-        put(
-            log,
-            &[(["a", "b", "c", "d"][index as usize % 4], Some(&value))],
-        );
+        put(log, &[(["a", "b", "c", "d"][index as usize % 4], Some(&value))]);
     }
 }
 
 /// A read below the start is out of range, one from there on gives what follows.
 fn check_start(log: &Log, context: &str) {
     let (start, end) = (log.start_offset(), log.appended_end());
-    let limit = Limit {
-        bytes_max: 300,
-        at_least_one: true,
-    };
-    for below in [start.0 - 1, start.0 / 2, 0]
-        .into_iter()
-        .filter(|o| (0..start.0).contains(o))
-    {
+    let limit = Limit { bytes_max: 300, at_least_one: true };
+    for below in [start.0 - 1, start.0 / 2, 0].into_iter().filter(|o| (0..start.0).contains(o)) {
         let refused = log.read(Offset(below), end, limit);
         assert!(
             matches!(refused, Err(ReadError::OutOfRange { start: at, .. }) if at == start),
@@ -38,15 +29,9 @@ fn check_start(log: &Log, context: &str) {
     }
     if start < end {
         let plan = log.read(start, end, limit).unwrap();
-        assert!(
-            plan.len > 0 && plan.read().is_ok(),
-            "{context}: read at the start {start}"
-        );
+        assert!(plan.len > 0 && plan.read().is_ok(), "{context}: read at the start {start}");
     }
-    assert!(
-        read(log).range(..start.0).count() < 8,
-        "{context}: whole segments are gone"
-    );
+    assert!(read(log).range(..start.0).count() < 8, "{context}: whole segments are gone");
 }
 
 #[test]

@@ -8,10 +8,7 @@ use crate::rig::{Rig, partition};
 
 fn filled(
     rig: &Rig,
-) -> (
-    std::sync::Arc<milena_storage::LogDirectory>,
-    std::sync::Arc<milena_storage::Log>,
-) {
+) -> (std::sync::Arc<milena_storage::LogDirectory>, std::sync::Arc<milena_storage::Log>) {
     let directory = rig.open().unwrap();
     let log = rig.log(&directory, TOPIC);
     for index in 0..60 {
@@ -24,30 +21,15 @@ fn filled(
 
 #[test]
 fn a_read_that_was_planned_before_gives_what_was_there() {
-    let rig = Rig::new(
-        1,
-        LogConfig {
-            segment_bytes: 1500,
-            ..config()
-        },
-    );
+    let rig = Rig::new(1, LogConfig { segment_bytes: 1500, ..config() });
     let (directory, log) = filled(&rig);
-    let limit = Limit {
-        bytes_max: 1000,
-        at_least_one: true,
-    };
+    let limit = Limit { bytes_max: 1000, at_least_one: true };
     let plan = log.read(Offset(0), log.appended_end(), limit).unwrap();
     let before = plan.read().unwrap();
     compact(&directory).unwrap().unwrap();
     directory.checkpoint().unwrap();
     assert_eq!(plan.read().unwrap(), before);
-    assert!(
-        log.read(Offset(0), log.appended_end(), limit)
-            .unwrap()
-            .read()
-            .unwrap()
-            != before
-    );
+    assert!(log.read(Offset(0), log.appended_end(), limit).unwrap().read().unwrap() != before);
 }
 
 #[test]
@@ -85,11 +67,7 @@ fn a_topic_that_is_created_anew_is_not_taken_for_clean() {
     assert_eq!(compact(&directory).unwrap().unwrap(), first);
     directory.close(1).unwrap();
     put_nothing(&log);
-    assert_eq!(
-        compact(&directory).unwrap(),
-        None,
-        "a stopped directory is left alone"
-    );
+    assert_eq!(compact(&directory).unwrap(), None, "a stopped directory is left alone");
 }
 
 fn put_nothing(log: &milena_storage::Log) {

@@ -24,12 +24,7 @@ fn offsets(log: &Log) -> Vec<i64> {
 
 fn files(rig: &Rig) -> Vec<String> {
     let folder = path().join(format!("{TOPIC}-0"));
-    rig.disk
-        .list(&folder)
-        .unwrap()
-        .into_iter()
-        .map(|entry| entry.name)
-        .collect()
+    rig.disk.list(&folder).unwrap().into_iter().map(|entry| entry.name).collect()
 }
 
 #[test]
@@ -40,15 +35,8 @@ fn of_every_key_the_last_value_stays_at_its_offset() {
     let mut last = BTreeMap::new();
     let mut fill = |rounds: std::ops::Range<i64>| {
         for round in rounds {
-            let key = if round % 5 == 0 {
-                format!("k{round}")
-            } else {
-                format!("{}", round % 3)
-            };
-            put(
-                &log,
-                &[(&key, Some(&format!("a value of some length {round}")))],
-            );
+            let key = if round % 5 == 0 { format!("k{round}") } else { format!("{}", round % 3) };
+            put(&log, &[(&key, Some(&format!("a value of some length {round}")))]);
             last.insert(key, round);
         }
         directory.run_pending();
@@ -56,82 +44,44 @@ fn of_every_key_the_last_value_stays_at_its_offset() {
     };
     fill(0..60);
     let done = compact(&directory).unwrap().unwrap();
-    assert!(
-        done.bytes_written < done.bytes_read / 2 && done.segments_after > 1,
-        "{done:?}"
-    );
+    assert!(done.bytes_written < done.bytes_read / 2 && done.segments_after > 1, "{done:?}");
     assert_eq!(compact(&directory).unwrap(), None, "nothing is dirty now");
     let expected = fill(60..90);
     let again = compact(&directory).unwrap().unwrap();
-    assert!(
-        again.segments_after < again.segments_before,
-        "the small ones became one"
-    );
+    assert!(again.segments_after < again.segments_before, "the small ones became one");
     let clean = again.cleaned_to.0;
     let left = offsets(&log);
-    let kept: Vec<i64> = left
-        .iter()
-        .copied()
-        .take_while(|offset| *offset < clean)
-        .collect();
+    let kept: Vec<i64> = left.iter().copied().take_while(|offset| *offset < clean).collect();
     // What the dirty end has written again does not count yet.
     assert!(expected.range(..clean).all(|offset| kept.contains(offset)));
-    assert!(
-        kept.len() <= expected.range(..clean).count() + 3,
-        "{kept:?}"
-    );
-    assert_eq!(
-        left.len() - kept.len(),
-        (90 - clean) as usize,
-        "the end is as it was"
-    );
+    assert!(kept.len() <= expected.range(..clean).count() + 3, "{kept:?}");
+    assert_eq!(left.len() - kept.len(), (90 - clean) as usize, "the end is as it was");
     directory.checkpoint().unwrap();
     let names = files(&rig);
     let logs = names.iter().filter(|name| name.ends_with(".log")).count();
     assert!(logs <= again.segments_after + 2, "{names:?}");
     let is_staged = |name: &&String| {
-        [".cleaned", ".swap", ".deleted", ".txnindex"]
-            .iter()
-            .any(|end| name.ends_with(end))
+        [".cleaned", ".swap", ".deleted", ".txnindex"].iter().any(|end| name.ends_with(end))
     };
     assert_eq!(names.iter().find(is_staged), None);
     for from in 0..log.appended_end().0 {
-        let limit = Limit {
-            bytes_max: 1,
-            at_least_one: true,
-        };
-        let bytes = log
-            .read(Offset(from), log.appended_end(), limit)
-            .unwrap()
-            .read()
-            .unwrap();
+        let limit = Limit { bytes_max: 1, at_least_one: true };
+        let bytes = log.read(Offset(from), log.appended_end(), limit).unwrap().read().unwrap();
         let found = Batch::check(&bytes).unwrap().header().last_offset();
-        assert!(
-            found.0 >= from,
-            "{from} is answered with the next batch that is left"
-        );
+        assert!(found.0 >= from, "{from} is answered with the next batch that is left");
     }
 }
 
 #[test]
 fn what_is_compressed_stays_compressed_and_an_untouched_batch_stays_as_it_is() {
     for codec in Codec::ALL {
-        let rig = Rig::new(
-            2,
-            LogConfig {
-                segment_bytes: 400,
-                ..config()
-            },
-        );
+        let rig = Rig::new(2, LogConfig { segment_bytes: 400, ..config() });
         let directory = rig.open().unwrap();
         let log = rig.log(&directory, TOPIC);
         let mut sent = Vec::new();
         for round in 0..12 {
             let builder = BatchBuilder::new(Offset::ZERO).with_codec(codec, None);
-            let records = [
-                ("same", Some("old")),
-                (&*format!("k{round}"), Some("value")),
-            ];
+            let records = [("same", Some("old")), (&*format!("k{round}"), Some("value"))];
             sent.push(append(&log, keyed(builder, NOW_MS + round, &records), 0).unwrap());
             let own = format!("only {round}");
             let builder = BatchBuilder::new(Offset::ZERO).with_codec(codec, None);
@@ -152,9 +102,7 @@ fn what_is_compressed_stays_compressed_and_an_untouched_batch_stays_as_it_is() {
             let is_cut = old_header.last_offset_delta == 1 && new_header.record_count == 1;
             assert!(is_cut || old.bytes() == new.bytes(), "{codec:?}");
         }
-        let cut = after
-            .iter()
-            .filter(|b| Batch::read(b).unwrap().header().record_count == 1);
+        let cut = after.iter().filter(|b| Batch::read(b).unwrap().header().record_count == 1);
         assert!(cut.count() > 12 && done.cleaned_to > Offset(20));
     }
 }
@@ -168,20 +116,13 @@ fn a_tombstone_lives_for_delete_retention_ms_and_then_goes_with_what_it_deleted(
     put(&log, &[("gone", None), ("stays", Some("value"))]);
     let fill = |from: i32| {
         for index in from..from + 30 {
-            put(
-                &log,
-                &[(&format!("k{index}"), Some("a value of some length"))],
-            );
+            put(&log, &[(&format!("k{index}"), Some("a value of some length"))]);
         }
         directory.run_pending();
     };
     fill(0);
     compact(&directory).unwrap().unwrap();
-    assert_eq!(
-        offsets(&log)[..2],
-        [1, 2],
-        "the value is gone, the tombstone is there"
-    );
+    assert_eq!(offsets(&log)[..2], [1, 2], "the value is gone, the tombstone is there");
     let horizon = *Batch::read(&batches(&log)[0]).unwrap().header();
     assert!(horizon.attributes.has_delete_horizon());
     assert_eq!(horizon.base_timestamp, NOW_MS + HOUR_MS);
@@ -215,10 +156,7 @@ fn aborted_records_go_at_once_and_their_marker_after_its_horizon() {
     append(&log, marker(10, 2, true, NOW_MS), 0).unwrap();
     let fill = |from: i32| {
         for index in from..from + 30 {
-            put(
-                &log,
-                &[(&format!("k{index}"), Some("a value of some length"))],
-            );
+            put(&log, &[(&format!("k{index}"), Some("a value of some length"))]);
         }
         directory.run_pending();
     };
@@ -228,41 +166,23 @@ fn aborted_records_go_at_once_and_their_marker_after_its_horizon() {
         batches(&log).iter().filter(|b| is_control(b)).count()
     };
     compact(&directory).unwrap().unwrap();
-    assert_eq!(
-        offsets(&log)[..2],
-        [0, 4],
-        "the value before the aborted one counts"
-    );
-    let aborted = || {
-        log.aborted_transactions(Offset(0), Offset(6))
-            .unwrap()
-            .len()
-    };
+    assert_eq!(offsets(&log)[..2], [0, 4], "the value before the aborted one counts");
+    let aborted = || log.aborted_transactions(Offset(0), Offset(6)).unwrap().len();
     assert_eq!(aborted(), 1, "something of it was seen on the way");
     fill(30);
     compact(&directory).unwrap().unwrap();
-    assert_eq!(
-        (aborted(), control()),
-        (0, 2),
-        "nothing of it is left but its marker, which waits"
-    );
+    assert_eq!((aborted(), control()), (0, 2), "nothing of it is left but its marker, which waits");
     rig.clock.advance(Duration::from_millis(HOUR_MS as u64));
     fill(60);
     compact(&directory).unwrap().unwrap();
     assert_eq!(control(), 1, "what the other committed is still there");
-    assert_eq!(
-        read_committed(&log).keys().take(2).collect::<Vec<_>>(),
-        [&0, &4]
-    );
+    assert_eq!(read_committed(&log).keys().take(2).collect::<Vec<_>>(), [&0, &4]);
 
     begin(2, &[("open", Some("value"))]);
     let open_from = log.appended_end().0 - 1;
     fill(90);
     if let Some(done) = compact(&directory).unwrap() {
-        assert!(
-            done.cleaned_to.0 <= open_from,
-            "nothing is cleaned past an open transaction"
-        );
+        assert!(done.cleaned_to.0 <= open_from, "nothing is cleaned past an open transaction");
     }
 }
 
@@ -278,11 +198,7 @@ fn producers_are_known_after_their_records_were_compacted_away() {
                 ProducerEpoch(3),
                 sequence,
             );
-            append(
-                log,
-                keyed(builder, NOW_MS, &[("a", Some("1")), ("b", Some("2"))]),
-                0,
-            )
+            append(log, keyed(builder, NOW_MS, &[("a", Some("1")), ("b", Some("2"))]), 0)
         };
         let first = produce(&log, 0).unwrap();
         let last = produce(&log, 2).unwrap();
@@ -292,15 +208,10 @@ fn producers_are_known_after_their_records_were_compacted_away() {
         }
         directory.run_pending();
         compact(&directory).unwrap().unwrap();
-        let headers: Vec<_> = batches(&log)
-            .iter()
-            .map(|b| *Batch::read(b).unwrap().header())
-            .collect();
+        let headers: Vec<_> =
+            batches(&log).iter().map(|b| *Batch::read(b).unwrap().header()).collect();
         assert!(headers.iter().all(|h| h.base_offset != first.base_offset));
-        let empty = headers
-            .iter()
-            .find(|h| h.base_offset == last.base_offset)
-            .unwrap();
+        let empty = headers.iter().find(|h| h.base_offset == last.base_offset).unwrap();
         assert_eq!((empty.record_count, empty.base_sequence), (0, 2));
         if seed % 2 == 0 {
             directory.close(1).unwrap();
@@ -309,15 +220,8 @@ fn producers_are_known_after_their_records_were_compacted_away() {
         rig.crash();
         let directory = rig.open().unwrap();
         let log = directory.log(&partition(TOPIC)).unwrap();
-        assert_eq!(
-            produce(&log, 2).unwrap().base_offset,
-            last.base_offset,
-            "a retry is known"
-        );
-        assert!(
-            matches!(produce(&log, 5), Err(AppendError::Sequence(_))),
-            "and so is a gap"
-        );
+        assert_eq!(produce(&log, 2).unwrap().base_offset, last.base_offset, "a retry is known");
+        assert!(matches!(produce(&log, 5), Err(AppendError::Sequence(_))), "and so is a gap");
         produce(&log, 4).unwrap();
     }
 }
@@ -329,23 +233,14 @@ fn a_small_map_cleans_as_far_as_it_reaches_and_goes_on_from_there() {
     let log = rig.log(&directory, TOPIC);
     for round in 0..3 {
         for index in 0..40 {
-            put(
-                &log,
-                &[(
-                    &format!("k{index}"),
-                    Some(&format!("a value of some length {round}")),
-                )],
-            );
+            put(&log, &[(&format!("k{index}"), Some(&format!("a value of some length {round}")))]);
         }
     }
     directory.run_pending();
     let mut reached = Offset::ZERO;
     let mut small = cleaner_with(0);
     let mut runs = 0;
-    while let Some(done) = directory
-        .compact_dirtiest(&mut small, &Log::durable_end)
-        .unwrap()
-    {
+    while let Some(done) = directory.compact_dirtiest(&mut small, &Log::durable_end).unwrap() {
         assert!(done.cleaned_to > reached);
         reached = done.cleaned_to;
         runs += 1;
@@ -371,42 +266,22 @@ fn the_ratio_and_the_lags_decide_when() {
     let log = rig.log(&directory, TOPIC);
     let fill = |round: i32| {
         for index in 0..30 {
-            put(
-                &log,
-                &[(&format!("k{round}.{index}"), Some("a value of some length"))],
-            );
+            put(&log, &[(&format!("k{round}.{index}"), Some("a value of some length"))]);
         }
         directory.run_pending();
     };
     fill(0);
     compact(&directory).unwrap().unwrap();
     fill(1);
-    assert_eq!(
-        compact(&directory).unwrap(),
-        None,
-        "half of it is dirty, which is not enough"
-    );
-    rig.clock
-        .advance(Duration::from_millis(2 * HOUR_MS as u64 + 1));
-    assert!(
-        compact(&directory).unwrap().is_some(),
-        "but it has waited for long enough"
-    );
+    assert_eq!(compact(&directory).unwrap(), None, "half of it is dirty, which is not enough");
+    rig.clock.advance(Duration::from_millis(2 * HOUR_MS as u64 + 1));
+    assert!(compact(&directory).unwrap().is_some(), "but it has waited for long enough");
 
-    let rig = Rig::new(
-        7,
-        LogConfig {
-            min_compaction_lag_ms: HOUR_MS,
-            ..config()
-        },
-    );
+    let rig = Rig::new(7, LogConfig { min_compaction_lag_ms: HOUR_MS, ..config() });
     let directory = rig.open().unwrap();
     let log = rig.log(&directory, TOPIC);
     for index in 0..30 {
-        put(
-            &log,
-            &[("same", Some(&format!("a value of some length {index}")))],
-        );
+        put(&log, &[("same", Some(&format!("a value of some length {index}")))]);
     }
     directory.run_pending();
     assert_eq!(compact(&directory).unwrap(), None, "too young");
@@ -420,21 +295,13 @@ fn nothing_above_the_high_watermark_is_cleaned() {
     let directory = rig.open().unwrap();
     let log = rig.log(&directory, TOPIC);
     for index in 0..60 {
-        put(
-            &log,
-            &[("same", Some(&format!("a value of some length {index}")))],
-        );
+        put(&log, &[("same", Some(&format!("a value of some length {index}")))]);
     }
     directory.run_pending();
-    let done = directory
-        .compact_dirtiest(&mut cleaner_with(1 << 16), &|_| Offset(30))
-        .unwrap();
+    let done = directory.compact_dirtiest(&mut cleaner_with(1 << 16), &|_| Offset(30)).unwrap();
     let cleaned_to = done.unwrap().cleaned_to;
     assert!(cleaned_to > Offset(10) && cleaned_to <= Offset(30));
     let left = offsets(&log);
     assert!(left.first().unwrap() + 1 >= cleaned_to.0 - 1);
-    assert_eq!(
-        left.iter().filter(|o| **o >= cleaned_to.0).count() as i64,
-        60 - cleaned_to.0
-    );
+    assert_eq!(left.iter().filter(|o| **o >= cleaned_to.0).count() as i64, 60 - cleaned_to.0);
 }

@@ -39,11 +39,7 @@ pub(super) fn cleaner() -> Cleaner {
 }
 
 pub(super) fn cleaner_with(dedupe_buffer_bytes: usize) -> Cleaner {
-    Cleaner::new(CleanerOptions {
-        dedupe_buffer_bytes,
-        io_bytes_per_second: None,
-        secret: [5; 16],
-    })
+    Cleaner::new(CleanerOptions { dedupe_buffer_bytes, io_bytes_per_second: None, secret: [5; 16] })
 }
 
 pub(super) fn compact(directory: &LogDirectory) -> Result<Option<Cleaning>, StorageError> {
@@ -78,15 +74,10 @@ pub(super) fn put(log: &Arc<Log>, records: &[(&str, Option<&str>)]) -> Appended 
 }
 
 pub(super) fn marker(id: i64, epoch: i16, is_commit: bool, now_ms: i64) -> BytesMut {
-    let marker = EndTransactionMarker {
-        is_commit,
-        coordinator_epoch: 0,
-    };
+    let marker = EndTransactionMarker { is_commit, coordinator_epoch: 0 };
     let mut bytes = Vec::new();
     let (id, epoch) = (ProducerId(id), ProducerEpoch(epoch));
-    marker
-        .build(Offset::ZERO, id, epoch, now_ms, &mut bytes)
-        .unwrap();
+    marker.build(Offset::ZERO, id, epoch, now_ms, &mut bytes).unwrap();
     BytesMut::from(&bytes[..])
 }
 
@@ -95,25 +86,13 @@ pub(super) fn batches(log: &Log) -> Vec<Vec<u8>> {
     let (mut from, end) = (log.start_offset(), log.appended_end());
     let mut all = Vec::new();
     while from < end {
-        let plan = log
-            .read(
-                from,
-                end,
-                Limit {
-                    bytes_max: 1500,
-                    at_least_one: true,
-                },
-            )
-            .unwrap();
+        let plan = log.read(from, end, Limit { bytes_max: 1500, at_least_one: true }).unwrap();
         let bytes = plan.read().unwrap();
         let before = from;
         for batch in Batches::new(&bytes) {
             let batch = Batch::check(batch.bytes()).unwrap();
             let next = batch.header().next_offset();
-            assert!(
-                batch.header().base_offset >= from || all.is_empty(),
-                "offsets rise"
-            );
+            assert!(batch.header().base_offset >= from || all.is_empty(), "offsets rise");
             if next > from {
                 from = next;
                 all.push(batch.bytes().to_vec());
@@ -140,14 +119,7 @@ pub(super) fn read(log: &Log) -> BTreeMap<i64, Seen> {
             let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
             let (key, value) = (text(record.key.unwrap()), record.value.map(text));
             let producer = batch.header().producer_id.0;
-            seen.insert(
-                record.offset.0,
-                Seen {
-                    key,
-                    value,
-                    producer,
-                },
-            );
+            seen.insert(record.offset.0, Seen { key, value, producer });
         }
     }
     seen
@@ -157,18 +129,13 @@ pub(super) fn read(log: &Log) -> BTreeMap<i64, Seen> {
 /// begin at their first offset and end at their marker.
 pub(super) fn read_committed(log: &Log) -> BTreeMap<i64, Seen> {
     let stable = log.last_stable_offset(log.durable_end());
-    let mut ahead = log
-        .aborted_transactions(log.start_offset(), stable)
-        .unwrap();
+    let mut ahead = log.aborted_transactions(log.start_offset(), stable).unwrap();
     ahead.sort_by_key(|aborted| aborted.first_offset);
     let mut aborted = BTreeSet::new();
     let mut hidden = BTreeSet::new();
     for bytes in batches(log) {
         let batch = *Batch::read(&bytes).unwrap().header();
-        while ahead
-            .first()
-            .is_some_and(|next| next.first_offset <= batch.last_offset())
-        {
+        while ahead.first().is_some_and(|next| next.first_offset <= batch.last_offset()) {
             aborted.insert(ahead.remove(0).producer_id);
         }
         if batch.attributes.is_control() {
@@ -226,17 +193,9 @@ impl World {
     fn note(&mut self, appended: Appended, producer: i64, records: &[(&str, Option<&str>)]) {
         for (index, (key, value)) in records.iter().enumerate() {
             let (key, value) = ((*key).to_owned(), value.map(str::to_owned));
-            let seen = Seen {
-                key,
-                value,
-                producer,
-            };
-            let written = Written {
-                seen,
-                at_ms: self.now_ms(),
-            };
-            self.written
-                .insert(appended.base_offset.0 + index as i64, written);
+            let seen = Seen { key, value, producer };
+            let written = Written { seen, at_ms: self.now_ms() };
+            self.written.insert(appended.base_offset.0 + index as i64, written);
         }
     }
 
@@ -296,16 +255,9 @@ impl World {
         };
         let epoch = producer.epoch + 1;
         append(log, marker(id, epoch, is_commit, now_ms), 0)?;
-        *producer = Producer {
-            epoch,
-            sequence: 0,
-            open: None,
-        };
+        *producer = Producer { epoch, sequence: 0, open: None };
         if !is_commit {
-            let of_it = self
-                .written
-                .range(first..)
-                .filter(|(_, w)| w.seen.producer == id);
+            let of_it = self.written.range(first..).filter(|(_, w)| w.seen.producer == id);
             self.aborted.extend(of_it.map(|(offset, _)| *offset));
         }
         Ok(())
@@ -323,9 +275,7 @@ impl World {
         self.written.split_off(&end);
         self.aborted.split_off(&end);
         let open = |id: i64, from: i64| -> bool {
-            self.written
-                .range(from..)
-                .any(|(_, w)| w.seen.producer == id)
+            self.written.range(from..).any(|(_, w)| w.seen.producer == id)
         };
         let mut known = BTreeMap::new();
         log.with_producers(|producers| {
@@ -333,32 +283,18 @@ impl World {
                 let sequence = entry.last_batch().map_or(0, |last| last.last_sequence + 1);
                 let first = entry.open_transaction.map(|first| first.0);
                 if let Some(first) = first {
-                    assert!(
-                        open(id.0, first),
-                        "producer {id:?} has nothing open from {first} on"
-                    );
+                    assert!(open(id.0, first), "producer {id:?} has nothing open from {first} on");
                 }
-                known.insert(
-                    id.0,
-                    Producer {
-                        epoch: entry.epoch.0,
-                        sequence,
-                        open: first,
-                    },
-                );
+                known.insert(id.0, Producer { epoch: entry.epoch.0, sequence, open: first });
             }
         });
         self.producers = known;
         // What was aborted by a marker that is lost is open again.
-        let reopened: Vec<(i64, i64)> = self
-            .producers
-            .iter()
-            .filter_map(|(id, p)| Some((*id, p.open?)))
-            .collect();
+        let reopened: Vec<(i64, i64)> =
+            self.producers.iter().filter_map(|(id, p)| Some((*id, p.open?))).collect();
         for (id, first) in reopened {
             let written = &self.written;
-            self.aborted
-                .retain(|offset| *offset < first || written[offset].seen.producer != id);
+            self.aborted.retain(|offset| *offset < first || written[offset].seen.producer != id);
         }
     }
 
@@ -369,38 +305,21 @@ impl World {
         let start = log.start_offset().0;
         for (offset, seen) in read.range(start..) {
             let written = self.written.get(offset).map(|w| &w.seen);
-            assert_eq!(
-                Some(seen),
-                written,
-                "{context}: offset {offset} is what it was"
-            );
+            assert_eq!(Some(seen), written, "{context}: offset {offset} is what it was");
         }
         for (offset, written) in self.written.range(self.cleaned_to.max(start)..) {
-            assert_eq!(
-                read.get(offset),
-                Some(&written.seen),
-                "{context}: {offset} is not clean"
-            );
+            assert_eq!(read.get(offset), Some(&written.seen), "{context}: {offset} is not clean");
         }
         let committed = read_committed(log);
         for offset in committed.keys() {
-            assert!(
-                !self.aborted.contains(offset),
-                "{context}: aborted offset {offset} is seen"
-            );
+            assert!(!self.aborted.contains(offset), "{context}: aborted offset {offset} is seen");
         }
         for (key, (last, written)) in self.last_of_keys(start) {
             if last < stable && written.seen.value.is_some() {
-                assert!(
-                    committed.contains_key(&last),
-                    "{context}: the last of {key}, {last}"
-                );
+                assert!(committed.contains_key(&last), "{context}: the last of {key}, {last}");
             } else if last < stable && !committed.contains_key(&last) {
                 let age_ms = self.now_ms() - written.at_ms;
-                assert!(
-                    age_ms >= HOUR_MS,
-                    "{context}: tombstone {last} went after {age_ms} ms"
-                );
+                assert!(age_ms >= HOUR_MS, "{context}: tombstone {last} went after {age_ms} ms");
                 let left = committed.values().filter(|seen| seen.key == key).count();
                 assert_eq!(left, 0, "{context}: {key} is back, deleted at {last}");
             }
@@ -409,12 +328,7 @@ impl World {
 
     /// Of every key the last record that is not aborted.
     fn last_of_keys(&self, start: i64) -> BTreeMap<String, (i64, Written)> {
-        let valid = self
-            .written
-            .range(start..)
-            .filter(|(o, _)| !self.aborted.contains(o));
-        valid
-            .map(|(offset, w)| (w.seen.key.clone(), (*offset, w.clone())))
-            .collect()
+        let valid = self.written.range(start..).filter(|(o, _)| !self.aborted.contains(o));
+        valid.map(|(offset, w)| (w.seen.key.clone(), (*offset, w.clone()))).collect()
     }
 }

@@ -37,11 +37,7 @@ pub(crate) fn whole(seed: u64, directory: &LogDirectory, world: &World) {
     }
     for (topic, life) in world {
         let log = directory.log(&partition(topic)).unwrap();
-        assert_eq!(
-            log.durable_end(),
-            log.appended_end(),
-            "seed {seed}: {topic} is durable"
-        );
+        assert_eq!(log.durable_end(), log.appended_end(), "seed {seed}: {topic} is durable");
         every_offset(seed, topic, &log, life);
         epochs(seed, topic, &log, life);
         duplicates(seed, topic, &log, life);
@@ -50,11 +46,8 @@ pub(crate) fn whole(seed: u64, directory: &LogDirectory, world: &World) {
 
 /// Where the directory is not what this world says.
 fn difference(directory: &LogDirectory, world: &World) -> Option<String> {
-    let names: Vec<String> = directory
-        .logs()
-        .iter()
-        .map(|log| log.name().topic.to_string())
-        .collect();
+    let names: Vec<String> =
+        directory.logs().iter().map(|log| log.name().topic.to_string()).collect();
     if !names.iter().eq(world.keys()) {
         return Some(format!("partitions {names:?}, not {:?}", world.keys()));
     }
@@ -66,9 +59,7 @@ fn difference(directory: &LogDirectory, world: &World) -> Option<String> {
         let (start, end) = (log.start_offset().0, log.appended_end().0);
         if start != life.start || (end != life.end && end != life.filled_end()) {
             let (model_start, model_end) = (life.start, life.end);
-            return Some(format!(
-                "{topic} is {start}..{end}, not {model_start}..{model_end}"
-            ));
+            return Some(format!("{topic} is {start}..{end}, not {model_start}..{model_end}"));
         }
         match read_whole(&log) {
             Ok(bytes) if bytes == life.bytes() => None,
@@ -92,13 +83,8 @@ pub(crate) fn read_whole(log: &Log) -> Result<Vec<u8>, String> {
     let mut all = Vec::new();
     let (mut from, end) = (log.start_offset(), log.appended_end());
     while from < end {
-        let limit = Limit {
-            bytes_max: 1,
-            at_least_one: true,
-        };
-        let plan = log
-            .read(from, end, limit)
-            .map_err(|error| error.to_string())?;
+        let limit = Limit { bytes_max: 1, at_least_one: true };
+        let plan = log.read(from, end, limit).map_err(|error| error.to_string())?;
         let bytes = plan.read().map_err(|error| error.to_string())?;
         if bytes.is_empty() {
             return Ok(all);
@@ -117,10 +103,7 @@ pub(crate) fn read_whole(log: &Log) -> Result<Vec<u8>, String> {
 fn every_offset(seed: u64, topic: &str, log: &Log, life: &Life) {
     for batch in life.live() {
         for offset in batch.base.max(life.start)..batch.next {
-            let limit = Limit {
-                bytes_max: 1,
-                at_least_one: true,
-            };
+            let limit = Limit { bytes_max: 1, at_least_one: true };
             let plan = log.read(Offset(offset), log.appended_end(), limit).unwrap();
             let bytes = plan.read().unwrap();
             assert_eq!(bytes, batch.bytes, "seed {seed}: {topic} at {offset}");
@@ -133,9 +116,7 @@ fn epochs(seed: u64, topic: &str, log: &Log, life: &Life) {
         return;
     }
     for epoch in 0..life.epochs.last().map_or(0, |last| last.0) + 2 {
-        let answer = log
-            .end_offset_for(LeaderEpoch(epoch))
-            .map(|(e, o)| (e.0, o.0));
+        let answer = log.end_offset_for(LeaderEpoch(epoch)).map(|(e, o)| (e.0, o.0));
         assert_eq!(
             answer,
             life.end_offset_for(epoch),
@@ -150,10 +131,7 @@ fn epochs(seed: u64, topic: &str, log: &Log, life: &Life) {
 fn duplicates(seed: u64, topic: &str, log: &Arc<Log>, life: &Life) {
     let epoch = LeaderEpoch(life.epochs.last().map_or(0, |last| last.0));
     for producer_id in 1..4 {
-        let own = life
-            .live()
-            .rev()
-            .filter(|b| b.producer.is_some_and(|p| p.0 == producer_id));
+        let own = life.live().rev().filter(|b| b.producer.is_some_and(|p| p.0 == producer_id));
         for (age, batch) in own.take(5).enumerate() {
             let sent = batch.sent.clone();
             let answer = log.append_as_leader(sent, &validated(&batch.sent), epoch, Origin::Client);

@@ -27,14 +27,7 @@ fn live_and_crash(machine: &mut Machine, world: World) -> World {
     if goes_on && machine.random.chance(1, 2) && directory.close(1).is_ok() {
         history.all_durable();
     }
-    history.observe(|topic| {
-        Some(
-            directory
-                .log(&crate::rig::partition(topic))?
-                .durable_end()
-                .0,
-        )
-    });
+    history.observe(|topic| Some(directory.log(&crate::rig::partition(topic))?.durable_end().0));
     history.tell();
     drop(directory);
     // Now and then only the process dies, and the power fails later.
@@ -60,9 +53,7 @@ fn fault_03_power_failure_loses_nothing_durable_and_tears_nothing() {
         let mut history = History::starting_with(world);
         let directory = machine.recover();
         machine.work(&directory, &mut history, MIX);
-        directory
-            .close(2)
-            .unwrap_or_else(|error| panic!("seed {seed}: clean stop: {error}"));
+        directory.close(2).unwrap_or_else(|error| panic!("seed {seed}: clean stop: {error}"));
         drop(directory);
         history.tell();
         machine.crash();

@@ -8,12 +8,8 @@ use milena_storage::StorageError;
 
 use super::{check, for_each_seed, history::History, machine::Machine, workload::Mix};
 
-const MIX: Mix = Mix {
-    topics: &["orders", "payments"],
-    steps: 25,
-    cuts: false,
-    deletes_topics: false,
-};
+const MIX: Mix =
+    Mix { topics: &["orders", "payments"], steps: 25, cuts: false, deletes_topics: false };
 
 #[test]
 fn fault_14_bit_flip_in_the_journal_is_a_torn_tail_or_refused_by_name() {
@@ -30,11 +26,7 @@ fn fault_14_bit_flip_in_the_journal_is_a_torn_tail_or_refused_by_name() {
         let path = Path::new(&file);
         let len = machine.disk.metadata(path).unwrap().len;
         // Half of the time in what is surely in use: the header and the first rounds.
-        let most = if machine.random.chance(1, 2) {
-            4_096 + 512
-        } else {
-            len
-        };
+        let most = if machine.random.chance(1, 2) { 4_096 + 512 } else { len };
         let position = machine.random.below(most);
         machine.disk.flip_bit(path, position).unwrap();
         match machine.open() {
@@ -56,8 +48,5 @@ fn fault_14_bit_flip_in_the_journal_is_a_torn_tail_or_refused_by_name() {
         }
     });
     let alone = std::env::var("MILENA_SEED").is_ok();
-    assert!(
-        alone || (refused > 20 && unharmed > 20),
-        "{refused} refused, {unharmed} unharmed"
-    );
+    assert!(alone || (refused > 20 && unharmed > 20), "{refused} refused, {unharmed} unharmed");
 }

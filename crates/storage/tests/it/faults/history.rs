@@ -62,16 +62,12 @@ impl Life {
     }
 
     pub(crate) fn bytes(&self) -> Vec<u8> {
-        self.live()
-            .flat_map(|batch| batch.bytes.iter().copied())
-            .collect()
+        self.live().flat_map(|batch| batch.bytes.iter().copied()).collect()
     }
 
     /// Where the last batch ends: a cut inside of a batch takes it away as a whole.
     pub(crate) fn filled_end(&self) -> i64 {
-        self.batches
-            .last()
-            .map_or(self.start, |batch| batch.next.max(self.start))
+        self.batches.last().map_or(self.start, |batch| batch.next.max(self.start))
     }
 
     pub(crate) fn next_sequence(&self, producer_id: i64) -> i32 {
@@ -115,11 +111,7 @@ impl Life {
             }
             Deed::DeleteRecords(to) => {
                 self.start = self.start.max(*to.min(&self.end));
-                let ended = self
-                    .epochs
-                    .iter()
-                    .filter(|(_, start)| *start <= self.start)
-                    .count();
+                let ended = self.epochs.iter().filter(|(_, start)| *start <= self.start).count();
                 self.epochs.drain(..ended.saturating_sub(1));
                 if ended > 0 {
                     self.epochs[0].1 = self.start;
@@ -146,12 +138,7 @@ pub(crate) struct History {
 
 impl History {
     pub(crate) fn starting_with(world: World) -> Self {
-        Self {
-            now: world.clone(),
-            before: world,
-            deeds: Vec::new(),
-            durable: 0,
-        }
+        Self { now: world.clone(), before: world, deeds: Vec::new(), durable: 0 }
     }
 
     pub(crate) fn now(&self) -> &World {
@@ -212,18 +199,11 @@ impl History {
     /// The deeds, for whoever wonders what went wrong.
     pub(crate) fn story(&self) -> String {
         let line = |(index, (topic, deed)): (usize, &(String, Deed))| {
-            let mark = if index < self.durable {
-                "durable"
-            } else {
-                "       "
-            };
+            let mark = if index < self.durable { "durable" } else { "       " };
             let deed = match deed {
                 Deed::Append(b) => {
                     let (base, next, epoch) = (b.base, b.next, b.epoch);
-                    format!(
-                        "append {base}..{next} epoch {epoch}, {} bytes",
-                        b.bytes.len()
-                    )
+                    format!("append {base}..{next} epoch {epoch}, {} bytes", b.bytes.len())
                 }
                 other => format!("{other:?}"),
             };
@@ -237,9 +217,6 @@ fn apply(world: &mut World, topic: &str, deed: &Deed) {
     match deed {
         Deed::Create(id) => drop(world.insert(topic.to_owned(), Life::new(*id))),
         Deed::Delete => drop(world.remove(topic)),
-        other => world
-            .get_mut(topic)
-            .expect("the partition exists")
-            .apply(other),
+        other => world.get_mut(topic).expect("the partition exists").apply(other),
     }
 }

@@ -39,15 +39,7 @@ impl Machine {
         };
         let segment_bytes = [600, 2_000, 1 << 20][random.below(3) as usize];
         let (workers, directory_id) = (Workers::Caller, 77);
-        Self {
-            seed,
-            disk,
-            random,
-            config,
-            segment_bytes,
-            workers,
-            directory_id,
-        }
+        Self { seed, disk, random, config, segment_bytes, workers, directory_id }
     }
 
     /// The configuration of a topic: those whose name begins with "lazy" are not flushed.
@@ -55,11 +47,7 @@ impl Machine {
         Arc::new(LogConfig {
             segment_bytes: self.segment_bytes,
             index_interval_bytes: 100,
-            flush_messages: if topic.starts_with("lazy") {
-                i64::MAX
-            } else {
-                1
-            },
+            flush_messages: if topic.starts_with("lazy") { i64::MAX } else { 1 },
             ..LogConfig::default()
         })
     }
@@ -108,7 +96,6 @@ impl Machine {
             }
         }
         let seed = self.seed;
-        self.open()
-            .unwrap_or_else(|error| panic!("seed {seed}: cannot be opened again: {error}"))
+        self.open().unwrap_or_else(|error| panic!("seed {seed}: cannot be opened again: {error}"))
     }
 }

@@ -53,10 +53,7 @@ impl Machine {
     ) {
         let Some(log) = directory.log(&partition(topic)) else {
             let id = Uuid::from_u128(u128::from(self.random.next_u64()) + 1);
-            if directory
-                .create(partition(topic), id, self.log_config(topic))
-                .is_ok()
-            {
+            if directory.create(partition(topic), id, self.log_config(topic)).is_ok() {
                 history.push(topic, Deed::Create(id));
             }
             return;
@@ -133,34 +130,18 @@ impl Machine {
             Err(error) => panic!("seed {}: append to {topic}: {error}", self.seed),
         };
         let seed = self.seed;
-        assert!(
-            !appended.is_duplicate,
-            "seed {seed}: a new batch was taken for an old one"
-        );
-        assert_eq!(
-            appended.base_offset.0, life.end,
-            "seed {seed}: {topic} goes on at its end"
-        );
+        assert!(!appended.is_duplicate, "seed {seed}: a new batch was taken for an old one");
+        assert_eq!(appended.base_offset.0, life.end, "seed {seed}: {topic} goes on at its end");
         let (base, next) = (appended.base_offset.0, appended.end.0);
         let bytes = stored(log, appended.base_offset, appended.end);
-        let stored = Stored {
-            base,
-            next,
-            epoch,
-            bytes,
-            sent,
-            producer,
-        };
+        let stored = Stored { base, next, epoch, bytes, sent, producer };
         history.push(topic, Deed::Append(Arc::new(stored)));
     }
 }
 
 /// The bytes of one batch as the log has them.
 fn stored(log: &Log, base: Offset, end: Offset) -> Bytes {
-    let limit = Limit {
-        bytes_max: 1,
-        at_least_one: true,
-    };
+    let limit = Limit { bytes_max: 1, at_least_one: true };
     Bytes::from(log.read(base, end, limit).unwrap().read().unwrap())
 }
 

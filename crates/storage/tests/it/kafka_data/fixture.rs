@@ -39,11 +39,7 @@ impl Fixture {
         for line in lines(&format!("{name}.records.jsonl")) {
             records.entry(partition_of(&line)).or_default().push(line);
         }
-        Self {
-            rig,
-            partitions: lines(&format!("{name}.partitions.jsonl")),
-            records,
-        }
+        Self { rig, partitions: lines(&format!("{name}.partitions.jsonl")), records }
     }
 
     /// The records of a partition that Kafka served.
@@ -55,12 +51,7 @@ impl Fixture {
     pub(super) fn partition_files(&self) -> BTreeMap<PathBuf, Vec<u8>> {
         let disk: &dyn Disk = &*self.rig.disk;
         let mut files = BTreeMap::new();
-        for folder in disk
-            .list(&path())
-            .unwrap()
-            .into_iter()
-            .filter(|entry| entry.is_dir)
-        {
+        for folder in disk.list(&path()).unwrap().into_iter().filter(|entry| entry.is_dir) {
             let folder = path().join(folder.name);
             for file in disk.list(&folder).unwrap() {
                 let file = folder.join(file.name);
@@ -79,9 +70,7 @@ pub(super) fn partition_of(line: &Value) -> TopicPartition {
 }
 
 pub(super) fn log_of(directory: &LogDirectory, line: &Value) -> Arc<Log> {
-    directory
-        .log(&partition_of(line))
-        .unwrap_or_else(|| panic!("{line} has no log"))
+    directory.log(&partition_of(line)).unwrap_or_else(|| panic!("{line} has no log"))
 }
 
 pub(super) fn write(disk: &dyn Disk, path: &Path, bytes: &[u8]) {
@@ -99,12 +88,8 @@ fn unpacked(name: &str) -> Vec<u8> {
 
 fn lines(name: &str) -> Vec<Value> {
     let text = unpacked(name);
-    let lines = text
-        .split(|byte| *byte == b'\n')
-        .filter(|line| !line.is_empty());
-    lines
-        .map(|line| serde_json::from_slice(line).unwrap())
-        .collect()
+    let lines = text.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
+    lines.map(|line| serde_json::from_slice(line).unwrap()).collect()
 }
 
 /// The files in a plain ustar archive: a block of header each, then the bytes, padded to blocks.
@@ -120,10 +105,7 @@ fn files(archive: &[u8]) -> Vec<(String, Vec<u8>)> {
         let len = usize::from_str_radix(&text(&header[124..136]), 8).unwrap();
         if header[156] == b'0' {
             let name = [text(&header[345..500]), text(&header[..100])].join("/");
-            files.push((
-                name.trim_start_matches(['/', '.']).to_owned(),
-                after[..len].to_vec(),
-            ));
+            files.push((name.trim_start_matches(['/', '.']).to_owned(), after[..len].to_vec()));
         }
         rest = &after[len.next_multiple_of(512)..];
     }
@@ -158,10 +140,7 @@ pub(super) fn read(log: &Log) -> Vec<Seen> {
     let mut seen = Vec::new();
     let mut scratch = Scratch::new();
     while from < end {
-        let limit = Limit {
-            bytes_max: 3000,
-            at_least_one: true,
-        };
+        let limit = Limit { bytes_max: 3000, at_least_one: true };
         let bytes = log.read(from, end, limit).unwrap().read().unwrap();
         let before = from;
         for batch in Batches::new(&bytes) {
@@ -182,18 +161,12 @@ pub(super) fn read(log: &Log) -> Vec<Seen> {
 
 fn see(log: &Log, batch: &Batch<'_>, record: &Record<'_>) -> Seen {
     let header = batch.header();
-    let kind = if header.attributes.is_log_append_time() {
-        "LogAppendTime"
-    } else {
-        "CreateTime"
-    };
+    let kind = if header.attributes.is_log_append_time() { "LogAppendTime" } else { "CreateTime" };
     let headers = record
         .headers
         .map(|header| json!([String::from_utf8_lossy(header.key), base64(header.value)]));
     let is_control = header.attributes.is_control();
-    let marker = record
-        .key
-        .filter(|_| is_control && header.has_producer_id());
+    let marker = record.key.filter(|_| is_control && header.has_producer_id());
     Seen {
         offset: record.offset.0,
         timestamp: record.timestamp,
@@ -216,9 +189,7 @@ fn see(log: &Log, batch: &Batch<'_>, record: &Record<'_>) -> Seen {
 /// that come with it: which offsets it shows.
 pub(super) fn committed(log: &Log, seen: &[Seen]) -> Vec<i64> {
     let stable = log.last_stable_offset(log.appended_end());
-    let mut aborted = log
-        .aborted_transactions(log.start_offset(), stable)
-        .unwrap();
+    let mut aborted = log.aborted_transactions(log.start_offset(), stable).unwrap();
     aborted.sort_by_key(|transaction| transaction.first_offset);
     let mut aborted = aborted.into_iter().peekable();
     let mut aborting = Vec::new();
@@ -245,9 +216,7 @@ pub(super) fn base64(bytes: Option<&[u8]>) -> Value {
     };
     let mut text = String::new();
     for chunk in bytes.chunks(3) {
-        let group = chunk
-            .iter()
-            .fold(0_u32, |group, byte| group << 8 | u32::from(*byte));
+        let group = chunk.iter().fold(0_u32, |group, byte| group << 8 | u32::from(*byte));
         let group = group << (8 * (3 - chunk.len()));
         for place in 0..4 {
             let letter = char::from(LETTERS[(group >> (18 - 6 * place)) as usize & 63]);

@@ -46,13 +46,7 @@ fn compare(fixture: &Fixture, directory: &LogDirectory) {
         compared += served.len();
         for record in &seen {
             let epoch = log.epoch_for_offset(Offset(record.offset));
-            assert_eq!(
-                epoch,
-                Some(LeaderEpoch(record.epoch)),
-                "{} {}",
-                log.name(),
-                record.offset
-            );
+            assert_eq!(epoch, Some(LeaderEpoch(record.epoch)), "{} {}", log.name(), record.offset);
             for timestamp in [record.timestamp, record.timestamp - 1, record.timestamp + 1] {
                 let wanted = seen.iter().find(|other| other.timestamp >= timestamp);
                 let found = log.offset_for_timestamp(timestamp, end).unwrap();
@@ -62,16 +56,8 @@ fn compare(fixture: &Fixture, directory: &LogDirectory) {
             }
         }
         let newest = seen.iter().rev().max_by_key(|record| record.timestamp);
-        let found = log
-            .max_timestamp(end)
-            .unwrap()
-            .map(|f| (f.timestamp, f.offset.0, f.epoch.0));
-        assert_eq!(
-            found,
-            newest.map(|n| (n.timestamp, n.offset, n.epoch)),
-            "{}",
-            log.name()
-        );
+        let found = log.max_timestamp(end).unwrap().map(|f| (f.timestamp, f.offset.0, f.epoch.0));
+        assert_eq!(found, newest.map(|n| (n.timestamp, n.offset, n.epoch)), "{}", log.name());
     }
     assert!(compared > 1000, "{compared} records");
 }
@@ -89,26 +75,15 @@ struct Derived {
 
 fn derived(directory: &LogDirectory) -> BTreeMap<String, Derived> {
     let producer = |entry: &ProducerEntry| {
-        (
-            entry.epoch,
-            entry.coordinator_epoch,
-            entry.open_transaction,
-            entry.last_batch(),
-        )
+        (entry.epoch, entry.coordinator_epoch, entry.open_transaction, entry.last_batch())
     };
     let describe = |log: &Log| Derived {
-        aborted: log
-            .aborted_transactions(log.start_offset(), log.appended_end())
-            .unwrap(),
+        aborted: log.aborted_transactions(log.start_offset(), log.appended_end()).unwrap(),
         producers: log.with_producers(|p| p.iter().map(|(id, e)| (id.0, producer(e))).collect()),
-        epoch_ends: (0..8)
-            .map(|epoch| log.end_offset_for(LeaderEpoch(epoch)))
-            .collect(),
+        epoch_ends: (0..8).map(|epoch| log.end_offset_for(LeaderEpoch(epoch))).collect(),
     };
     let logs = directory.logs();
-    logs.iter()
-        .map(|log| (log.name().to_string(), describe(log)))
-        .collect()
+    logs.iter().map(|log| (log.name().to_string(), describe(log))).collect()
 }
 
 /// Every index and snapshot of the directory passes a close look.
@@ -126,9 +101,9 @@ fn check_derived_files(fixture: &Fixture) {
         }
         let log = file_path.with_file_name(SegmentFile::live(base, FileKind::Log).to_string());
         let whole = match file.kind {
-            FileKind::OffsetIndex => OffsetIndex::parse(base, bytes, files[&log].len() as u64)
-                .unwrap()
-                .len_bytes(),
+            FileKind::OffsetIndex => {
+                OffsetIndex::parse(base, bytes, files[&log].len() as u64).unwrap().len_bytes()
+            }
             FileKind::TimeIndex => TimeIndex::parse(base, bytes).unwrap().len_bytes(),
             FileKind::TransactionIndex => TransactionIndex::parse(base, bytes).unwrap().len_bytes(),
             FileKind::ProducerSnapshot => {
@@ -137,12 +112,7 @@ fn check_derived_files(fixture: &Fixture) {
             }
             _ => continue,
         };
-        assert_eq!(
-            whole,
-            bytes.len() as u64,
-            "{} has a zero tail",
-            file_path.display()
-        );
+        assert_eq!(whole, bytes.len() as u64, "{} has a zero tail", file_path.display());
         checked += 1;
     }
     assert!(checked > 100, "{checked} files");
@@ -179,12 +149,7 @@ fn what_was_killed_opens_to_the_same_records() {
     let directory = fixture.rig.open().unwrap();
     compare(&fixture, &directory);
     let as_opened = derived(&directory);
-    assert!(
-        directory
-            .logs()
-            .iter()
-            .all(|log| &*log.name().topic != "deleted")
-    );
+    assert!(directory.logs().iter().all(|log| &*log.name().topic != "deleted"));
     directory.close(9).unwrap();
     drop(directory);
     check_derived_files(&fixture);
@@ -212,8 +177,7 @@ fn what_is_lost_of_the_derived_files_is_found_again() {
     }
     // Nobody promises anything of this directory.
     write(disk, &path().join(names::RECOVERY_POINTS), b"0\n0\n");
-    disk.remove_file(&path().join(names::CLEAN_SHUTDOWN))
-        .unwrap_or_default();
+    disk.remove_file(&path().join(names::CLEAN_SHUTDOWN)).unwrap_or_default();
     let directory = fixture.rig.open().unwrap();
     compare(&fixture, &directory);
     let mut found = derived(&directory);
@@ -223,10 +187,7 @@ fn what_is_lost_of_the_derived_files_is_found_again() {
     assert_eq!(found.len(), wanted.len());
     for (name, found) in found {
         let wanted = &wanted[&name];
-        assert_eq!(
-            (&found.aborted, &found.epoch_ends),
-            (&wanted.aborted, &wanted.epoch_ends)
-        );
+        assert_eq!((&found.aborted, &found.epoch_ends), (&wanted.aborted, &wanted.epoch_ends));
         // Kafka has forgotten producers whose records are old, which the log still speaks of.
         for (id, producer) in &wanted.producers {
             assert_eq!(found.producers.get(id), Some(producer), "{name} {id}");

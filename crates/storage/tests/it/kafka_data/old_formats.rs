@@ -22,27 +22,15 @@ type Records = Vec<(i64, i64, Value, Value)>;
 /// keep theirs.
 fn old_messages() -> (Vec<u8>, Records) {
     let text = zstd::decode_all(FIXTURE).unwrap();
-    let lines = text
-        .split(|byte| *byte == b'\n')
-        .filter(|line| !line.is_empty());
-    let all: Vec<Value> = lines
-        .map(|line| serde_json::from_slice(line).unwrap())
-        .collect();
+    let lines = text.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
+    let all: Vec<Value> = lines.map(|line| serde_json::from_slice(line).unwrap()).collect();
     let (mut bytes, mut records) = (Vec::new(), Records::new());
     let mut next = 0;
-    let keeping = [
-        ("large value", "gzip"),
-        ("one record", "lz4"),
-        ("plain", "snappy"),
-    ];
+    let keeping = [("large value", "gzip"), ("one record", "lz4"), ("plain", "snappy")];
     let kept = keeping.map(|(name, codec)| {
-        all.iter()
-            .find(|l| l["magic"] == 0 && l["name"] == name && l["codec"] == codec)
-            .unwrap()
+        all.iter().find(|l| l["magic"] == 0 && l["name"] == name && l["codec"] == codec).unwrap()
     });
-    let moved = all
-        .iter()
-        .filter(|l| l["magic"] == 1 || (l["magic"] == 0 && l["codec"] == "none"));
+    let moved = all.iter().filter(|l| l["magic"] == 1 || (l["magic"] == 0 && l["codec"] == "none"));
     let mut taken = 0;
     for line in kept.into_iter().chain(moved) {
         let first = line["records"][0]["offset"].as_i64().unwrap();
@@ -60,12 +48,7 @@ fn old_messages() -> (Vec<u8>, Records) {
         for record in line["records"].as_array().unwrap() {
             let offset = record["offset"].as_i64().unwrap() + shift;
             let timestamp = record["timestamp"].as_i64().unwrap();
-            records.push((
-                offset,
-                timestamp,
-                record["key"].clone(),
-                record["value"].clone(),
-            ));
+            records.push((offset, timestamp, record["key"].clone(), record["value"].clone()));
             next = offset + 1;
         }
         taken += 1;
@@ -85,15 +68,8 @@ fn read_old(log: &Log, from: i64, end: i64) -> Records {
     let mut scratch = Scratch::new();
     let mut next = from;
     while next < end {
-        let limit = Limit {
-            bytes_max: 100,
-            at_least_one: true,
-        };
-        let bytes = log
-            .read(Offset(next), Offset(end), limit)
-            .unwrap()
-            .read()
-            .unwrap();
+        let limit = Limit { bytes_max: 100, at_least_one: true };
+        let bytes = log.read(Offset(next), Offset(end), limit).unwrap().read().unwrap();
         let before = next;
         let mut rest = &bytes[..];
         while let Ok(message) = LegacyMessage::read(rest) {
@@ -116,13 +92,7 @@ fn read_old(log: &Log, from: i64, end: i64) -> Records {
 fn messages_of_the_formats_v0_and_v1_open_and_are_read() {
     let (bytes, records) = old_messages();
     let end = records.last().unwrap().0 + 1;
-    let mut rig = Rig::new(
-        1,
-        LogConfig {
-            index_interval_bytes: 100,
-            ..LogConfig::default()
-        },
-    );
+    let mut rig = Rig::new(1, LogConfig { index_interval_bytes: 100, ..LogConfig::default() });
     let disk: &dyn Disk = &*rig.disk;
     let folder = path().join("orders-0");
     disk.create_dir_all(&folder).unwrap();
@@ -131,8 +101,7 @@ fn messages_of_the_formats_v0_and_v1_open_and_are_read() {
         node_id: 1,
         directory_id: Some(Uuid::from_u128(77)),
     };
-    meta.store(disk, &path().join(names::META_PROPERTIES))
-        .unwrap();
+    meta.store(disk, &path().join(names::META_PROPERTIES)).unwrap();
     write(disk, &folder.join("00000000000000000000.log"), &bytes);
     disk.sync_file_system(&path()).unwrap();
 
@@ -159,13 +128,7 @@ fn messages_of_the_formats_v0_and_v1_open_and_are_read() {
     for timestamp in timestamps.filter(|timestamp| *timestamp >= 0) {
         let wanted = records.iter().map(|r| (r.1, r.0)).chain([(NOW_MS, end)]);
         let wanted = wanted.into_iter().find(|r| r.0 >= timestamp);
-        let found = log
-            .offset_for_timestamp(timestamp, Offset(end + 1))
-            .unwrap();
-        assert_eq!(
-            found.map(|f| (f.timestamp, f.offset.0)),
-            wanted,
-            "{timestamp}"
-        );
+        let found = log.offset_for_timestamp(timestamp, Offset(end + 1)).unwrap();
+        assert_eq!(found.map(|f| (f.timestamp, f.offset.0)), wanted, "{timestamp}");
     }
 }

@@ -47,11 +47,7 @@ impl History {
             segment_ms: if random.chance(1, 2) { 300 } else { 1 << 40 },
             segment_jitter_ms: random.below(2) as i64 * 100,
             retention_ms: if random.chance(1, 2) { 500 } else { -1 },
-            retention_bytes: if random.chance(1, 2) {
-                random.below(5_000) as i64
-            } else {
-                -1
-            },
+            retention_bytes: if random.chance(1, 2) { random.below(5_000) as i64 } else { -1 },
             log_append_time: random.chance(1, 5),
             flush_messages: if random.chance(1, 6) { i64::MAX } else { 1 },
             ..LogConfig::default()
@@ -79,9 +75,7 @@ impl History {
 
     /// One thing that happens; says what.
     pub(super) fn step(&mut self) -> &'static str {
-        self.rig
-            .clock
-            .advance(Duration::from_millis(self.random.below(40)));
+        self.rig.clock.advance(Duration::from_millis(self.random.below(40)));
         match self.random.below(100) {
             0..45 => self.append(),
             45..55 => self.follow(),
@@ -110,10 +104,7 @@ impl History {
     fn builder(&mut self) -> (BatchBuilder, i64) {
         let codec = Codec::ALL[self.random.below(5) as usize];
         let count = 1 + self.random.below(4) as i64;
-        (
-            BatchBuilder::new(Offset::ZERO).with_codec(codec, None),
-            count,
-        )
+        (BatchBuilder::new(Offset::ZERO).with_codec(codec, None), count)
     }
 
     fn fill(&mut self, mut builder: BatchBuilder, count: i64) -> Vec<u8> {
@@ -143,16 +134,11 @@ impl History {
         let (epoch, sequence, is_open) = *self.producers.entry(id).or_default();
         if is_open && self.random.chance(1, 3) {
             let is_commit = self.random.chance(1, 2);
-            let marker = EndTransactionMarker {
-                is_commit,
-                coordinator_epoch: 0,
-            };
+            let marker = EndTransactionMarker { is_commit, coordinator_epoch: 0 };
             let (base, producer) = (Offset::ZERO, ProducerId(id));
             let mut bytes = Vec::new();
             let now_ms = self.rig.clock.now_ms();
-            marker
-                .build(base, producer, ProducerEpoch(epoch + 1), now_ms, &mut bytes)
-                .unwrap();
+            marker.build(base, producer, ProducerEpoch(epoch + 1), now_ms, &mut bytes).unwrap();
             self.producers.insert(id, (epoch + 1, 0, false));
             self.lead(&bytes);
             return "end a transaction";
@@ -161,8 +147,7 @@ impl History {
         if id > 2 {
             builder = builder.with_transactional();
         }
-        self.producers
-            .insert(id, (epoch, sequence + count as i32, id > 2));
+        self.producers.insert(id, (epoch, sequence + count as i32, id > 2));
         let bytes = self.fill(builder, count);
         let base_offset = self.lead(&bytes);
         if self.random.chance(1, 4) {
@@ -174,13 +159,9 @@ impl History {
 
     fn lead(&mut self, bytes: &[u8]) -> Offset {
         let appended = self.try_lead(bytes).unwrap();
-        assert_eq!(
-            (appended.base_offset, appended.is_duplicate),
-            (self.model.end, false)
-        );
+        assert_eq!((appended.base_offset, appended.is_duplicate), (self.model.end, false));
         let mut batch = BytesMut::from(bytes);
-        self.validated(bytes)
-            .place(&mut batch, appended.base_offset, self.epoch);
+        self.validated(bytes).place(&mut batch, appended.base_offset, self.epoch);
         self.model.append(ModelBatch::new(batch.freeze()));
         assert_eq!(appended.end, self.model.end);
         self.has_empty_active = false;
@@ -189,8 +170,7 @@ impl History {
 
     fn try_lead(&self, bytes: &[u8]) -> Result<milena_storage::Appended, AppendError> {
         let validated = self.validated(bytes);
-        self.log
-            .append_as_leader(bytes.into(), &validated, self.epoch, Origin::Client)
+        self.log.append_as_leader(bytes.into(), &validated, self.epoch, Origin::Client)
     }
 
     fn validated(&self, bytes: &[u8]) -> records::Validated {
@@ -201,10 +181,7 @@ impl History {
             timestamps: if self.rig.config.log_append_time {
                 TimestampRule::Append
             } else {
-                TimestampRule::Create {
-                    before_max_ms: i64::MAX,
-                    after_max_ms: i64::MAX,
-                }
+                TimestampRule::Create { before_max_ms: i64::MAX, after_max_ms: i64::MAX }
             },
             now_ms: self.rig.clock.now_ms(),
             origin: records::Origin::Coordinator,
@@ -224,18 +201,12 @@ impl History {
                 self.epoch.0 += 1;
             }
             // Not where an epoch begins: nobody could say whether the gap belongs to it.
-            if self
-                .model
-                .epochs
-                .latest()
-                .is_some_and(|latest| latest.epoch == self.epoch)
-            {
+            if self.model.epochs.latest().is_some_and(|latest| latest.epoch == self.epoch) {
                 base_offset = base_offset.plus([0, 0, 3][self.random.below(3) as usize]);
             }
             records::assign(&mut batch, base_offset, self.epoch);
             base_offset = base_offset.plus(count);
-            self.model
-                .append(ModelBatch::new(Bytes::from(batch.clone())));
+            self.model.append(ModelBatch::new(Bytes::from(batch.clone())));
             all.extend(batch);
         }
         let (builder, count) = self.builder();
@@ -251,11 +222,7 @@ impl History {
 
     fn run(&mut self) -> &'static str {
         self.directory.run_pending();
-        assert!(
-            self.directory.offline().is_none(),
-            "{:?}",
-            self.directory.offline()
-        );
+        assert!(self.directory.offline().is_none(), "{:?}", self.directory.offline());
         self.durable = self.model.clone();
         assert_eq!(self.log.durable_end(), self.model.end);
         "write a round"
@@ -273,23 +240,14 @@ impl History {
 
     /// Where some batch ends, and sometimes below the start.
     fn somewhere(&mut self) -> Offset {
-        let below = self
-            .model
-            .start
-            .plus(-(self.random.below(5) as i64))
-            .max(Offset::ZERO);
-        let ends: Vec<_> = self
-            .model
-            .readable(self.model.start, self.model.end)
-            .collect();
+        let below = self.model.start.plus(-(self.random.below(5) as i64)).max(Offset::ZERO);
+        let ends: Vec<_> = self.model.readable(self.model.start, self.model.end).collect();
         match self.random.below(12) {
             0 => below,
             1 => self.model.start,
             2 => self.model.end,
             _ if ends.is_empty() => self.model.end,
-            _ => ends[self.random.below(ends.len() as u64) as usize]
-                .header
-                .next_offset(),
+            _ => ends[self.random.below(ends.len() as u64) as usize].header.next_offset(),
         }
     }
 
@@ -338,9 +296,7 @@ impl History {
         let Ok(entries) = disk.list(&folder) else {
             return vec![(self.model.start, 0)];
         };
-        let files = entries
-            .iter()
-            .filter_map(|entry| SegmentFile::parse(&entry.name));
+        let files = entries.iter().filter_map(|entry| SegmentFile::parse(&entry.name));
         let logs = files.filter(|file| file.kind == FileKind::Log && file.stage == Stage::Live);
         let size = |file: SegmentFile| disk.metadata(&folder.join(file.to_string())).unwrap().len;
         logs.map(|file| (file.base_offset, size(file))).collect()
@@ -378,11 +334,7 @@ impl History {
             surplus = surplus.saturating_sub(pair[0].1);
             deleted += 1;
         }
-        assert_eq!(
-            self.log.apply_retention(self.model.end),
-            deleted,
-            "segments deleted"
-        );
+        assert_eq!(self.log.apply_retention(self.model.end), deleted, "segments deleted");
         if deleted > 0 {
             self.model.raise_start(segments[deleted].0);
         }
@@ -404,10 +356,7 @@ impl History {
         self.model = self.durable.clone();
         // A checkpoint may have written a start that was in no round yet.
         let found = self.log.start_offset();
-        assert!(
-            found >= self.model.start && found <= start.max(self.model.start),
-            "start {found}"
-        );
+        assert!(found >= self.model.start && found <= start.max(self.model.start), "start {found}");
         self.model.raise_start(found);
         let first = self.segments().first().map_or(found, |first| first.0);
         self.model.known_from.push(first);

@@ -20,9 +20,7 @@ const OPEN: [u64; 8] = [69, 109, 127, 202, 263, 270, 287, 294];
 
 #[test]
 fn a_log_answers_as_a_list_of_batches_does() {
-    let only = env::var("MILENA_SEED")
-        .ok()
-        .map(|seed| seed.parse().unwrap());
+    let only = env::var("MILENA_SEED").ok().map(|seed| seed.parse().unwrap());
     let seeds = only.map_or(0..HISTORIES, |seed| seed..seed + 1);
     let mut failed = Vec::new();
     for seed in seeds.filter(|seed| only.is_some() || !OPEN.contains(seed)) {

@@ -28,20 +28,9 @@ impl ModelBatch {
         let mut scratch = Scratch::new();
         let records = batch.records(&mut scratch, Budget::default()).unwrap();
         let records: Vec<_> = records.map(Result::unwrap).collect();
-        let aborts = records[0]
-            .key
-            .filter(|_| header.attributes.is_control())
-            .map(|k| k[3] == 0);
-        let records = records
-            .iter()
-            .map(|record| (record.offset, record.timestamp))
-            .collect();
-        Self {
-            header,
-            records,
-            aborts,
-            bytes: bytes.clone(),
-        }
+        let aborts = records[0].key.filter(|_| header.attributes.is_control()).map(|k| k[3] == 0);
+        let records = records.iter().map(|record| (record.offset, record.timestamp)).collect();
+        Self { header, records, aborts, bytes: bytes.clone() }
     }
 }
 
@@ -61,19 +50,12 @@ impl Model {
     pub(super) fn new() -> Self {
         let epochs = EpochCache::default();
         let (start, end) = (Offset::ZERO, Offset::ZERO);
-        Self {
-            start,
-            end,
-            batches: Vec::new(),
-            epochs,
-            known_from: vec![start],
-        }
+        Self { start, end, batches: Vec::new(), epochs, known_from: vec![start] }
     }
 
     pub(super) fn append(&mut self, batch: ModelBatch) {
         assert!(batch.header.base_offset >= self.end);
-        self.epochs
-            .assign(batch.header.leader_epoch, batch.header.base_offset);
+        self.epochs.assign(batch.header.leader_epoch, batch.header.base_offset);
         self.end = batch.header.next_offset();
         self.batches.push(batch);
     }
@@ -89,11 +71,7 @@ impl Model {
     }
 
     pub(super) fn reset(&mut self, start: Offset) {
-        *self = Self {
-            start,
-            end: start,
-            ..Self::new()
-        };
+        *self = Self { start, end: start, ..Self::new() };
     }
 
     pub(super) fn raise_start(&mut self, start: Offset) {
@@ -121,12 +99,10 @@ impl Model {
     }
 
     fn records(&self, bound: Offset) -> impl Iterator<Item = (i64, Offset, LeaderEpoch)> {
-        let records = self.batches.iter().flat_map(|batch| {
-            batch
-                .records
-                .iter()
-                .map(|r| (r.1, r.0, batch.header.leader_epoch))
-        });
+        let records = self
+            .batches
+            .iter()
+            .flat_map(|batch| batch.records.iter().map(|r| (r.1, r.0, batch.header.leader_epoch)));
         records.filter(move |(_, offset, _)| *offset >= self.start && *offset < bound)
     }
 
@@ -137,16 +113,12 @@ impl Model {
     /// The newest record of all, unless it lies beyond the bound.
     pub(super) fn newest(&self, bound: Offset) -> Option<(i64, Offset, LeaderEpoch)> {
         let newest = self.records(self.end).map(|record| record.0).max()?;
-        self.records(bound)
-            .find(|record| record.0 == newest && newest >= 0)
+        self.records(bound).find(|record| record.0 == newest && newest >= 0)
     }
 
     /// Whether a record below the start is newer than all that can be read.
     pub(super) fn hides_newest(&self) -> bool {
-        let hidden = self
-            .batches
-            .iter()
-            .filter(|batch| batch.header.base_offset < self.start);
+        let hidden = self.batches.iter().filter(|batch| batch.header.base_offset < self.start);
         let newest = self.records(self.end).map(|record| record.0).max();
         hidden.map(|batch| batch.header.max_timestamp).max() > newest
     }
@@ -158,11 +130,7 @@ impl Model {
         from: Offset,
     ) -> (Vec<AbortedTransaction>, BTreeMap<i64, Offset>) {
         let (mut aborted, mut open) = (Vec::new(), BTreeMap::new());
-        for batch in self
-            .batches
-            .iter()
-            .filter(|batch| batch.header.base_offset >= from)
-        {
+        for batch in self.batches.iter().filter(|batch| batch.header.base_offset >= from) {
             let header = &batch.header;
             let (id, offset) = (header.producer_id, header.base_offset);
             if let Some(aborts) = batch.aborts {
@@ -189,11 +157,7 @@ impl Model {
     pub(super) fn newest_within(&self, base: Offset, next_base: Offset) -> i64 {
         let within =
             |b: &&ModelBatch| b.header.base_offset >= base && b.header.base_offset < next_base;
-        let times = self
-            .batches
-            .iter()
-            .filter(within)
-            .map(|b| b.header.max_timestamp);
+        let times = self.batches.iter().filter(within).map(|b| b.header.max_timestamp);
         times.max().unwrap_or(-1)
     }
 }

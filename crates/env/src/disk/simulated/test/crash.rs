@@ -31,11 +31,7 @@ fn what_was_synced_is_never_lost() {
         drop(disk.open(&path("new.log"), Open::Create).unwrap());
         let disk = disk.crash();
         let mut bytes = read(&disk, "a.log");
-        assert!(
-            bytes.len() >= expected.len(),
-            "seed {seed}: {} bytes",
-            bytes.len()
-        );
+        assert!(bytes.len() >= expected.len(), "seed {seed}: {} bytes", bytes.len());
         bytes.truncate(expected.len());
         assert!(bytes == expected, "seed {seed}");
     }
@@ -51,16 +47,8 @@ fn unsynced_pages_are_kept_lost_and_torn() {
         let bytes = read(&disk.crash(), "a.log");
         assert_eq!(bytes.len(), 2 * 4096, "seed {seed}");
         // A sector is one version or the other, never something between.
-        assert!(
-            bytes
-                .chunks(SECTOR)
-                .all(|sector| sector == [b'A'; 512] || sector == [b'B'; 512])
-        );
-        let of_page = |page: &[u8]| {
-            page.chunks(SECTOR)
-                .filter(|sector| sector[0] == b'B')
-                .count()
-        };
+        assert!(bytes.chunks(SECTOR).all(|sector| sector == [b'A'; 512] || sector == [b'B'; 512]));
+        let of_page = |page: &[u8]| page.chunks(SECTOR).filter(|sector| sector[0] == b'B').count();
         match (of_page(&bytes[..4096]), of_page(&bytes[4096..])) {
             (8, 8) => kept += 1,
             (0, 0) => lost += 1,
@@ -99,10 +87,7 @@ fn a_new_length_is_kept_lost_or_reached_in_part() {
         zeros += usize::from(bytes.contains(&0));
     }
     assert!(lengths.contains(&1_000) && lengths.contains(&10_000) && lengths.len() > 50);
-    assert!(
-        zeros > 100,
-        "a length without its bytes reads as zeros, {zeros} times"
-    );
+    assert!(zeros > 100, "a length without its bytes reads as zeros, {zeros} times");
 }
 
 #[test]
@@ -148,14 +133,7 @@ fn a_synced_change_of_a_name_is_never_undone() {
         disk.remove_file(&path("old")).unwrap();
         disk.sync_dir(Path::new("/data")).unwrap();
         let left = disk.crash().list(Path::new("/data")).unwrap();
-        assert_eq!(
-            left,
-            [Entry {
-                name: "a".to_owned(),
-                is_dir: false
-            }],
-            "seed {seed}"
-        );
+        assert_eq!(left, [Entry { name: "a".to_owned(), is_dir: false }], "seed {seed}");
     }
 }
 
@@ -182,19 +160,10 @@ fn change_three_names(seed: u64, any_order: bool) -> [bool; 4] {
 
 #[test]
 fn names_change_in_order_unless_any_order_is_asked_for() {
-    let in_order: BTreeSet<_> = (0..1_000)
-        .map(|seed| change_three_names(seed, false))
-        .collect();
-    let prefixes = [
-        [false; 3],
-        [true, false, false],
-        [true, true, false],
-        [true; 3],
-    ];
+    let in_order: BTreeSet<_> = (0..1_000).map(|seed| change_three_names(seed, false)).collect();
+    let prefixes = [[false; 3], [true, false, false], [true, true, false], [true; 3]];
     assert_eq!(in_order, prefixes.map(|[a, b, c]| [a, b, c, true]).into());
-    let any_order: BTreeSet<_> = (0..1_000)
-        .map(|seed| change_three_names(seed, true))
-        .collect();
+    let any_order: BTreeSet<_> = (0..1_000).map(|seed| change_three_names(seed, true)).collect();
     assert_eq!(any_order.len(), 8);
 }
 
@@ -265,15 +234,8 @@ fn handles_of_before_a_crash_are_dead() {
     let file = durable_file(&disk, "a.log", 10);
     let next = disk.crash();
     assert!(is_power_off(&file.read_at(&mut [0], 0).unwrap_err()));
-    assert!(is_power_off(
-        &disk.open(&path("a.log"), Open::Create).unwrap_err()
-    ));
-    assert!(
-        !next
-            .open(&path("a.log"), Open::Read)
-            .unwrap()
-            .is_cached(0, 10)
-    );
+    assert!(is_power_off(&disk.open(&path("a.log"), Open::Create).unwrap_err()));
+    assert!(!next.open(&path("a.log"), Open::Read).unwrap().is_cached(0, 10));
 }
 
 /// A little story with all kinds of calls, up to the first that fails.
@@ -300,10 +262,7 @@ fn the_power_can_go_at_every_step() {
         for step in 0..steps {
             let disk = disk_with_folder(seed);
             disk.crash_after(step);
-            assert!(
-                is_power_off(&story(&disk).unwrap_err()),
-                "seed {seed}, step {step}"
-            );
+            assert!(is_power_off(&story(&disk).unwrap_err()), "seed {seed}, step {step}");
             assert!(disk.is_power_off());
             assert!(is_power_off(&disk.list(Path::new("/data")).unwrap_err()));
             story(&disk.crash()).unwrap();
@@ -318,9 +277,7 @@ fn the_operation_that_the_power_went_in_is_done_or_not() {
         let disk = disk_with_folder(seed);
         drop(disk.open(&path("a.log"), Open::Create).unwrap());
         disk.crash_after(0);
-        assert!(is_power_off(
-            &disk.sync_dir(Path::new("/data")).unwrap_err()
-        ));
+        assert!(is_power_off(&disk.sync_dir(Path::new("/data")).unwrap_err()));
         done[usize::from(exists(&disk.crash_with(Survival::Nothing), "a.log"))] += 1;
     }
     assert!(done.iter().all(|times| *times > 50), "{done:?}");

@@ -18,19 +18,13 @@ fn a_failed_sync_lies_ever_after() {
     write(&file, &[b'B'; 4_096], 0);
     disk.fail_next_sync("a.log");
     let error = file.sync_data().unwrap_err();
-    assert_eq!(
-        error.raw_os_error(),
-        Some(rustix::io::Errno::IO.raw_os_error())
-    );
+    assert_eq!(error.raw_os_error(), Some(rustix::io::Errno::IO.raw_os_error()));
     // It is still read from the cache, and the next sync pretends.
     assert_eq!(read(&disk, "a.log")[0], b'B');
     write(&file, &[b'C'; 4_096], 4_096);
     file.sync_data().unwrap();
     let disk = disk.crash_with(Survival::Everything);
-    assert_eq!(
-        read(&disk, "a.log"),
-        [[b'A'; 4_096], [b'C'; 4_096]].concat()
-    );
+    assert_eq!(read(&disk, "a.log"), [[b'A'; 4_096], [b'C'; 4_096]].concat());
 }
 
 #[test]
@@ -92,8 +86,7 @@ fn the_nth_write_fails_and_only_that() {
     disk.fail_nth(Operation::Write, "a.log", 2);
     write(&other, b"x", 0);
     write(&file, b"x", 0);
-    file.write_all_at(&[IoSlice::new(&[b'y'; 20_000])], 1)
-        .unwrap_err();
+    file.write_all_at(&[IoSlice::new(&[b'y'; 20_000])], 1).unwrap_err();
     write(&file, b"z", 1);
 }
 
@@ -104,8 +97,7 @@ fn a_write_that_fails_may_have_written_a_part() {
             let disk = disk_with_folder(seed);
             let file = disk.open(&path("a.log"), Open::Create).unwrap();
             disk.fail_nth(Operation::Write, "a.log", 1);
-            file.write_all_at(&[IoSlice::new(&[1; 12_288])], 0)
-                .unwrap_err();
+            file.write_all_at(&[IoSlice::new(&[1; 12_288])], 0).unwrap_err();
             file.size().unwrap()
         })
         .collect();
@@ -139,8 +131,7 @@ fn one_write_is_torn_and_all_else_is_kept() {
         let file = durable_file(&disk, "a.log", 0);
         disk.tear_nth_write("a.log", 2);
         write(&file, &[b'B'; 3_000], 0);
-        file.write_all_at(&[IoSlice::new(&[b'C'; 3_000])], 3_000)
-            .unwrap_err();
+        file.write_all_at(&[IoSlice::new(&[b'C'; 3_000])], 3_000).unwrap_err();
         assert!(disk.is_power_off());
         let bytes = read(&disk.crash_with(Survival::Everything), "a.log");
         assert_eq!(bytes[..3_000], [b'B'; 3_000], "seed {seed}");
@@ -155,9 +146,7 @@ fn a_full_disk_refuses_new_pages_until_there_is_room() {
     disk.set_capacity(Some(3 * 4_096));
     let file = durable_file(&disk, "a.log", 4_096);
     let other = durable_file(&disk, "b.log", 4_096);
-    let full = file
-        .write_all_at(&[IoSlice::new(&[b'B'; 12_288])], 0)
-        .unwrap_err();
+    let full = file.write_all_at(&[IoSlice::new(&[b'B'; 12_288])], 0).unwrap_err();
     assert_eq!(full.kind(), ErrorKind::StorageFull);
     assert_eq!(disk.space(Path::new("/data")).unwrap().free, 0);
     // What fits was written, and what has its room already still can be.
@@ -166,8 +155,7 @@ fn a_full_disk_refuses_new_pages_until_there_is_room() {
     write(&other, &[b'C'; 4_096], 0);
     disk.remove_file(&path("b.log")).unwrap();
     write(&file, &[b'D'; 4_096], 8_192);
-    file.write_all_at(&[IoSlice::new(b"x")], 12_288)
-        .unwrap_err();
+    file.write_all_at(&[IoSlice::new(b"x")], 12_288).unwrap_err();
     disk.set_capacity(None);
     write(&file, b"x", 12_288);
 }
@@ -183,13 +171,7 @@ fn zeros_take_room_on_the_disk_and_none_in_memory() {
     file.sync_data().unwrap();
     let space = disk.space(Path::new("/data")).unwrap();
     assert_eq!(space.total - space.free, 64 << 20);
-    assert_eq!(
-        disk.crash()
-            .metadata(&path("milena-journal-0"))
-            .unwrap()
-            .len,
-        64 << 20
-    );
+    assert_eq!(disk.crash().metadata(&path("milena-journal-0")).unwrap().len, 64 << 20);
 }
 
 #[test]
@@ -237,8 +219,6 @@ fn a_rename_between_folders_is_refused() {
     let disk = SimulatedDisk::new(1);
     disk.create_dir_all(Path::new("/a/b")).unwrap();
     disk.create_dir_all(Path::new("/c")).unwrap();
-    let refused = disk
-        .rename(Path::new("/a/b"), Path::new("/c/b"))
-        .unwrap_err();
+    let refused = disk.rename(Path::new("/a/b"), Path::new("/c/b")).unwrap_err();
     assert_eq!(refused.kind(), ErrorKind::CrossesDevices);
 }

@@ -37,9 +37,7 @@ fn write(file: &File, bytes: &[u8], position: u64) {
 }
 
 fn read(disk: &Arc<SimulatedDisk>, name: &str) -> Vec<u8> {
-    (Arc::clone(disk) as Arc<dyn Disk>)
-        .read(&path(name))
-        .unwrap()
+    (Arc::clone(disk) as Arc<dyn Disk>).read(&path(name)).unwrap()
 }
 
 fn exists(disk: &SimulatedDisk, name: &str) -> bool {

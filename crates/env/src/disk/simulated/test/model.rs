@@ -35,9 +35,7 @@ fn step(disk: &Arc<dyn Disk>, root: &Path, random: &mut Random) -> Result<Vec<u8
         0 => disk.rename(name, other).map(|()| Vec::new()),
         1 => disk.remove_file(name).map(|()| Vec::new()),
         2 => disk.read(name),
-        3 => disk
-            .metadata(name)
-            .map(|found| found.len.to_be_bytes().to_vec()),
+        3 => disk.metadata(name).map(|found| found.len.to_be_bytes().to_vec()),
         4 => {
             let file = disk.open(name, how)?;
             file.set_len(position)?;
@@ -79,11 +77,7 @@ fn without_faults_it_is_the_machine_s_file_system() {
             let answer = step(&simulated, &root, &mut chance[1]);
             assert!(answer == expected, "seed {seed}, step {number}");
         }
-        assert_eq!(
-            simulated.list(&root).unwrap(),
-            real.list(&root).unwrap(),
-            "seed {seed}"
-        );
+        assert_eq!(simulated.list(&root).unwrap(), real.list(&root).unwrap(), "seed {seed}");
     }
     RealDisk.remove_dir_all(&folder).unwrap();
 }
@@ -133,21 +127,13 @@ fn each_sector_left_is_one_that_was_written_since_the_sync() {
         assert!((shortest..=longest).contains(&left.len()), "seed {seed}");
         for (index, sector) in left.chunks(SECTOR).enumerate() {
             let is_of = |version: &Vec<u8>| {
-                let of_version = version
-                    .iter()
-                    .skip(index * SECTOR)
-                    .chain(std::iter::repeat(&0));
-                sector
-                    .iter()
-                    .zip(of_version)
-                    .all(|(one, other)| one == other)
+                let of_version = version.iter().skip(index * SECTOR).chain(std::iter::repeat(&0));
+                sector.iter().zip(of_version).all(|(one, other)| one == other)
             };
             assert!(versions.iter().any(is_of), "seed {seed}, sector {index}");
         }
         // What was beyond the end does not come back when the file grows.
-        let file = disk
-            .open(Path::new("/data/a.log"), Open::ReadWrite)
-            .unwrap();
+        let file = disk.open(Path::new("/data/a.log"), Open::ReadWrite).unwrap();
         file.set_len(40_000).unwrap();
         left.resize(40_000, 0);
         assert!(read(&disk, "a.log") == left, "seed {seed}");
