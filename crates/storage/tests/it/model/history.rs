@@ -126,7 +126,7 @@ impl History {
         let id = self.random.below(6) as i64;
         let (builder, count) = self.builder();
         // Some have no producer, 3 and 4 have transactions.
-        if id > 4 || id < 2 {
+        if !(2..=4).contains(&id) {
             let bytes = self.fill(builder, count);
             self.lead(&bytes);
             return "append";
