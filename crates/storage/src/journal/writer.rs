@@ -104,7 +104,11 @@ impl Writer {
         let later = self.pending.split_off(count);
         let tasks = std::mem::replace(&mut self.pending, later);
         if len > 0 {
-            self.write_round(shared, &tasks)?;
+            if let Err(error) = self.write_round(shared, &tasks) {
+                // Whoever waits for them is still to be told.
+                self.pending.extend(tasks);
+                return Err(error);
+            }
             segments::publish_durable(&tasks);
         }
         let sequence = self.ring.next_sequence() - 1;
