@@ -7,6 +7,7 @@ mod check;
 mod fault_03_power_failure;
 mod fault_13_torn_tail;
 mod fault_14_bit_flip;
+mod fault_15_derived_files_lost;
 mod fault_16_failed_fsync;
 mod fault_17_disk_full;
 mod history;
