@@ -177,7 +177,6 @@ fn carry_out(shared: &Shared, task: &Task) -> Result<(), StorageError> {
             if log_exists(&task.log) {
                 let open = shared.files.get_or_create(segment)?;
                 open.indexes().truncate(*to);
-                segment.truncate_transactions(&*shared.disk, *to)?;
                 let cut = open.file.set_len(u64::from(*position));
                 cut.map_err(StorageError::io("cut", &segment.path(FileKind::Log)))?;
                 if segment.soil() {

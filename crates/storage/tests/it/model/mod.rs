@@ -14,9 +14,8 @@ use self::history::History;
 
 const HISTORIES: u64 = 300;
 const STEPS: usize = 60;
-/// Histories that still differ, in the newest timestamp (69, 109, 127, 287) or in an aborted
-/// transaction that is missed: bugs to be found. `MILENA_SEED` runs each.
-const OPEN: [u64; 8] = [69, 109, 127, 202, 263, 270, 287, 294];
+/// Histories that still differ in the newest timestamp: a bug to be found. `MILENA_SEED` runs each.
+const OPEN: [u64; 4] = [69, 109, 127, 287];
 
 #[test]
 fn a_log_answers_as_a_list_of_batches_does() {
