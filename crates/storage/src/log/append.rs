@@ -21,7 +21,6 @@ use super::{
 };
 use crate::{
     error::StorageError,
-    index::AbortedTransaction,
     journal::queue::{Append, Task, What},
     producers::{Admission, Marker, Origin, SequenceError},
     segment::{MaxTimestamp, Segment},
@@ -191,14 +190,8 @@ impl Log {
     ) -> Result<(), AppendError> {
         if let Some(marker) = marker
             && let Some(done) = state.producers.end_transaction(&marker)
-            && done.is_abort
+            && let Some(aborted) = done.aborted()
         {
-            let aborted = AbortedTransaction {
-                producer_id: done.producer_id,
-                first_offset: done.first_offset,
-                last_offset: done.last_offset,
-                last_stable_offset: done.last_stable_offset,
-            };
             state.active.segment.add_aborted(&*self.shared.disk, aborted)?;
         }
         state.producers.update(header);

@@ -13,7 +13,6 @@ use crate::{
     directory::Shared,
     epochs::EpochCache,
     error::StorageError,
-    index::AbortedTransaction,
     names::{FileKind, SegmentFile, Stage},
     producers::ProducerStates,
     segment::{
@@ -129,15 +128,9 @@ impl Rebuild<'_> {
                 if let Some(bytes) = bytes
                     && let Ok(Some(marker)) = read_marker(&bytes, &header)
                     && let Some(done) = producers.end_transaction(&marker)
-                    && done.is_abort
+                    && let Some(aborted) = done.aborted()
                     && index_it
                 {
-                    let aborted = AbortedTransaction {
-                        producer_id: done.producer_id,
-                        first_offset: done.first_offset,
-                        last_offset: done.last_offset,
-                        last_stable_offset: done.last_stable_offset,
-                    };
                     segment.add_aborted(disk, aborted)?;
                 }
                 producers.update(&header);

@@ -22,6 +22,8 @@ pub use entry::{BATCHES_KEPT, ProducedBatch, ProducerEntry};
 pub use error::SequenceError;
 pub use snapshot::SnapshotError;
 
+use crate::index::AbortedTransaction;
+
 /// Who appends, and thus what has to be checked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Origin {
@@ -65,6 +67,19 @@ pub struct CompletedTransaction {
     /// marker.
     pub last_stable_offset: Offset,
     pub is_abort: bool,
+}
+
+impl CompletedTransaction {
+    /// What the transaction index keeps of it; nothing of one that was committed.
+    #[must_use]
+    pub fn aborted(&self) -> Option<AbortedTransaction> {
+        self.is_abort.then_some(AbortedTransaction {
+            producer_id: self.producer_id,
+            first_offset: self.first_offset,
+            last_offset: self.last_offset,
+            last_stable_offset: self.last_stable_offset,
+        })
+    }
 }
 
 /// Whether memory reached back far enough.
