@@ -27,6 +27,6 @@ pub use config::{DirectoryConfig, LogConfig};
 pub use directory::{DirectoryIdentity, LogDirectory, OpenOptions, Workers};
 pub use error::StorageError;
 pub use log::{
-    AppendError, Appended, Limit, Log, Piece, ReadError, ReadPlan, TimestampedOffset,
+    AppendError, Appended, Limit, Listener, Log, Piece, ReadError, ReadPlan, TimestampedOffset,
     TopicPartition,
 };

@@ -20,7 +20,7 @@ mod tail;
 mod truncate;
 
 use std::sync::{
-    Arc, Mutex, MutexGuard, PoisonError,
+    Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak,
     atomic::{AtomicBool, AtomicU64, Ordering},
 };
 
@@ -87,6 +87,16 @@ pub struct Log {
     opened_in: AtomicU64,
     /// A power failure cannot undo its creation any more.
     is_created: AtomicBool,
+    listener: OnceLock<Weak<dyn Listener>>,
+}
+
+/// Learns how a log goes on. Called by the journal's writer, and not under the log's lock: it must
+/// be quick, and may look at the log.
+pub trait Listener: Send + Sync {
+    /// Everything below `end` is durable.
+    fn durable(&self, end: Offset);
+    /// The log was cut or closed, or its directory went offline: who waits is to look again.
+    fn disturbed(&self);
 }
 
 impl std::fmt::Debug for Log {
@@ -130,6 +140,18 @@ impl Log {
     #[must_use]
     pub fn durable_end(&self) -> Offset {
         self.ends.durable()
+    }
+
+    /// Who is told from now on how the log goes on: one for its whole life.
+    pub fn listen(&self, listener: Weak<dyn Listener>) {
+        let is_first = self.listener.set(listener).is_ok();
+        debug_assert!(is_first, "{} has a listener", self.name);
+    }
+
+    fn tell(&self, news: impl FnOnce(&dyn Listener)) {
+        if let Some(listener) = self.listener.get().and_then(Weak::upgrade) {
+            news(&*listener);
+        }
     }
 
     /// Waits until everything below `offset` is durable; `false` if that will not happen, because
@@ -240,9 +262,12 @@ impl Log {
     /// The journal's writer: everything below `end` is durable, if the log was not cut since.
     pub(crate) fn publish_durable(&self, end: Offset, incarnation: u32) {
         let state = self.lock();
-        if state.incarnation == incarnation {
-            self.ends.raise_durable(end);
+        if state.incarnation != incarnation {
+            return;
         }
+        self.ends.raise_durable(end);
+        drop(state);
+        self.tell(|listener| listener.durable(end));
     }
 
     /// The journal's writer: everything below `end` is in segment files.
@@ -319,7 +344,7 @@ impl Log {
             (state.closed, state.left) = (true, true);
         }
         self.enqueue(What::Close(reason));
-        self.ends.close();
+        self.wake_all();
     }
 
     /// Nobody is to sync the segments any more.
@@ -330,6 +355,7 @@ impl Log {
     /// The directory went offline: whoever waits learns that it is in vain.
     pub(crate) fn wake_all(&self) {
         self.ends.close();
+        self.tell(|listener| listener.disturbed());
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

@@ -128,6 +128,7 @@ impl Log {
             pauses: false.into(),
             opened_in: 0.into(),
             is_created,
+            listener: std::sync::OnceLock::new(),
         }
     }
 }
