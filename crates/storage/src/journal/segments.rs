@@ -168,7 +168,10 @@ fn carry_out(shared: &Shared, task: &Task) -> Result<(), StorageError> {
             shared.dirty.add_log(&task.log);
             Ok(())
         }
-        What::Roll { finished, snapshot } => roll(shared, &task.log, finished, snapshot),
+        What::Roll { finished, snapshot } => {
+            roll(shared, &task.log, finished, snapshot)?;
+            if task.journalled { Ok(()) } else { outlast(shared, finished) }
+        }
         What::Truncate { to, segment, position, removed, cut } => {
             task.log.cut_is_durable(*cut);
             shared.dirty.add_log(&task.log);
@@ -225,6 +228,16 @@ fn roll(
     write().map_err(StorageError::io("write", &path))?;
     shared.dirty.add_file(path);
     Ok(())
+}
+
+/// Makes a finished segment of a log without journal durable before the next one gets its first
+/// byte. Else a power failure could take its end and leave the next one: a hole that nothing tells.
+fn outlast(shared: &Shared, finished: &Arc<Segment>) -> Result<(), StorageError> {
+    let path = finished.path(FileKind::Log);
+    let synced = shared.files.get(finished)?.file.sync_data();
+    synced.map_err(StorageError::io("sync", &path))?;
+    let folder = finished.folder().path();
+    shared.disk.sync_dir(&folder).map_err(StorageError::io("sync folder", &folder))
 }
 
 /// Takes away the files of segments that are in no view any more. Removing a large file takes the

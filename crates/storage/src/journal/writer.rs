@@ -1,8 +1,9 @@
 //! The journal's writer: takes all that came meanwhile, writes it as one round with one fdatasync,
 //! tells the logs, and only then puts the bytes into the segments.
 //!
-//! One thread calls [`Writer::step`] for ever; a test calls it by hand. It never syncs a segment,
-//! and after a failed write or sync of the ring it never acknowledges anything again.
+//! One thread calls [`Writer::step`] for ever; a test calls it by hand. It never syncs a segment of
+//! a log that is journalled, and after a failed write or sync of the ring it never acknowledges
+//! anything again.
 
 use std::time::Duration;
 

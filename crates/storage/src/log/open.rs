@@ -153,11 +153,11 @@ impl Rebuild<'_> {
             _ => Some(base_of(&segments, opening.recovery_point)),
         };
         let doubtful = doubtful.into_iter().chain(swapped).min();
+        if opening.left == Left::Unproven {
+            self.prove(folder, &mut segments, opening.recovery_point)?;
+        }
         if let Some(from) = doubtful {
             self.forget_indexes(&segments, from)?;
-        }
-        if opening.left == Left::Unproven {
-            self.prove(&mut segments, opening.recovery_point)?;
         }
         let (last, finished) =
             segments.split_last().map_or((None, &[][..]), |(last, rest)| (Some(last), rest));
@@ -271,10 +271,19 @@ impl Rebuild<'_> {
 
     /// Checks every batch from the recovery point's segment on; ends the log at the first that is
     /// bad, unless that lies below the recovery point.
-    fn prove(&self, segments: &mut Segments, recovery_point: Offset) -> Result<(), StorageError> {
+    fn prove(
+        &self,
+        folder: &Folder,
+        segments: &mut Segments,
+        recovery_point: Offset,
+    ) -> Result<(), StorageError> {
         let from = base_of(segments, recovery_point);
         let first = segments.partition_point(|s| s.base_offset() < from);
         for (index, segment) in segments.iter().enumerate().skip(first) {
+            if segment.written() == 0 {
+                // There may be no file: a crash has left the folder alone.
+                continue;
+            }
             let path = segment.path(FileKind::Log);
             let open = self.shared.disk.open(&path, Open::ReadWrite);
             let file = open.map_err(StorageError::io("open", &path))?;
@@ -301,11 +310,14 @@ impl Rebuild<'_> {
                 log_end = reached.0,
                 "the log ends here after an unclean stop; what follows was never acknowledged"
             );
-            let cut = || file.set_len(position).and_then(|()| file.sync_data());
-            cut().map_err(StorageError::io("cut", &path))?;
             segment.set_written(position);
+            // For good before the cut, after which nothing would tell that a batch is missing.
             let removed = segments.split_off(index + 1);
             crate::journal::segments::remove(self.shared, &removed)?;
+            let folder = self.shared.disk.sync_dir(&folder.path());
+            folder.map_err(StorageError::io("sync the folder of", &path))?;
+            let cut = || file.set_len(position).and_then(|()| file.sync_data());
+            cut().map_err(StorageError::io("cut", &path))?;
             return Ok(());
         }
         Ok(())
