@@ -153,6 +153,10 @@ impl Ends {
         self.wake(|_| true);
     }
 
+    pub(super) fn is_closed(&self) -> bool {
+        self.is_closed.load(Ordering::Acquire)
+    }
+
     /// Nothing more will come.
     pub(super) fn close(&self) {
         self.is_closed.store(true, Ordering::Release);

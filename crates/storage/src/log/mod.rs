@@ -142,6 +142,19 @@ impl Log {
         self.ends.durable()
     }
 
+    /// Whether nothing can be appended any more: the partition left this directory, or the
+    /// directory is offline or closed.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        self.ends.is_closed()
+    }
+
+    /// Whether its directory went offline.
+    #[must_use]
+    pub fn is_offline(&self) -> bool {
+        self.shared.offline_error().is_some()
+    }
+
     /// Who is told from now on how the log goes on: one for its whole life.
     pub fn listen(&self, listener: Weak<dyn Listener>) {
         let is_first = self.listener.set(listener).is_ok();
