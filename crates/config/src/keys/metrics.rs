@@ -1,0 +1,23 @@
+//! Keys of metrics.
+
+use crate::definition::{Definition, int, list, long, string};
+
+#[rustfmt::skip]
+pub(super) const KEYS: &[Definition] = &[
+    list("config.providers").or("").low().cluster_wide()
+        .says("Java classes that resolve variables in values; accepted and ignored."),
+    int("kafka.metrics.polling.interval.secs").or("10").at_least(1.0).low()
+        .says("Accepted and ignored: metrics are read when somebody asks."),
+    list("kafka.metrics.reporters").or("").low()
+        .says("Java classes; accepted and ignored."),
+    list("metric.reporters").or("org.apache.kafka.common.metrics.JmxReporter").low().cluster_wide()
+        .says("Java classes; accepted and ignored."),
+    int("metrics.num.samples").or("2").at_least(1.0).low()
+        .says("Samples that a metric keeps."),
+    string("metrics.recording.level").or("INFO").low()
+        .says("How many metrics are kept: INFO, DEBUG or TRACE."),
+    long("metrics.sample.window.ms").or("30000").at_least(1.0).low()
+        .says("Length of each such sample."),
+    int("telemetry.max.bytes").or("1048576").at_least(1.0).low()
+        .says("Longest push of client metrics that is accepted."),
+];
