@@ -46,8 +46,9 @@ impl Log {
         let (stay, removed): (Segments, Segments) = (stay.to_vec(), removed.to_vec());
 
         segment.reopen();
-        let open = self.shared.files.get_or_create(segment)?;
-        open.indexes().truncate(to);
+        if segment.written() > 0 {
+            self.shared.files.get(segment)?.indexes().truncate(to);
+        }
         segment.set_written(position);
         segment.truncate_transactions(&*self.shared.disk, to)?;
         let rebuild = Rebuild { log_config: &self.config(), shared: &self.shared };

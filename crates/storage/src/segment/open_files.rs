@@ -70,12 +70,16 @@ impl OpenFiles {
         synced
             .map_err(StorageError::io("sync the file system of", Path::new("the log directory")))?;
         let mut clock = self.clock.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut used = VecDeque::new();
         while clock.len() > self.open_max / 2 {
-            let Some(segment) = clock.pop_front() else { break };
-            if let Some(segment) = segment.upgrade() {
-                self.close(&segment)?;
+            let Some(candidate) = clock.pop_front() else { break };
+            if let Some(segment) = candidate.upgrade()
+                && !self.close_unused(&segment)?
+            {
+                used.push_back(candidate);
             }
         }
+        clock.append(&mut used);
         Ok(())
     }
 
@@ -125,19 +129,34 @@ impl OpenFiles {
             let Some(candidate) = clock.pop_front() else { break };
             let Some(segment) = candidate.upgrade() else { continue };
             let used = segment.recently_used.swap(false, Ordering::Relaxed);
-            if used || segment.is_dirty() {
+            if used || segment.is_dirty() || !self.close_unused(&segment)? {
                 clock.push_back(candidate);
-                continue;
             }
-            self.close(&segment)?;
         }
         Ok(())
+    }
+
+    /// Closes the segment, unless somebody is about it: what they change in its indexes would be
+    /// lost. `false` where it stays open.
+    fn close_unused(&self, segment: &Segment) -> Result<bool, StorageError> {
+        let mut slot = segment.open_slot();
+        if slot.as_ref().is_some_and(|open| Arc::strong_count(open) > 1) {
+            return Ok(false);
+        }
+        self.close_slot(segment, &mut slot).map(|()| true)
     }
 
     /// Saves the segment's indexes and lets go of its files.
     pub(crate) fn close(&self, segment: &Segment) -> Result<(), StorageError> {
         // Held until the indexes are saved, so that nobody gives their names to others meanwhile.
-        let mut slot = segment.open_slot();
+        self.close_slot(segment, &mut segment.open_slot())
+    }
+
+    fn close_slot(
+        &self,
+        segment: &Segment,
+        slot: &mut Option<Arc<OpenSegment>>,
+    ) -> Result<(), StorageError> {
         let Some(open) = slot.take() else { return Ok(()) };
         if segment.is_gone() {
             return Ok(());
