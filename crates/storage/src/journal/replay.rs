@@ -43,7 +43,7 @@ struct Target {
     closed: Option<CloseReason>,
     /// Where the log ends, once an entry has said so.
     end: Option<Place>,
-    /// The offset behind its last append.
+    /// The offset behind its last append or cut.
     end_offset: Option<Offset>,
     /// Where a file was found too short for an append. The disk may be ahead of the entry: a cut
     /// that comes later in the journal had been carried out already. That one must follow, then.
@@ -56,6 +56,19 @@ struct Target {
 }
 
 impl Target {
+    /// Notes that the file has `len` bytes where the journal goes on at `place`.
+    fn check_reach(&mut self, path: &Path, len: u64, place: Place) {
+        let at = place.position;
+        if len < u64::from(at) && self.hole.is_none() {
+            let reason = format!(
+                "the file has {len} bytes where the journal goes on at {at}: acknowledged records \
+                 in between are lost"
+            );
+            let begins = Place { segment: place.segment, position: len as u32 };
+            self.hole = Some((begins, StorageError::corrupt(path, len, reason)));
+        }
+    }
+
     fn cut_at(&mut self, to: Offset) {
         self.lowest_cut = Some(self.lowest_cut.map_or(to, |lowest| lowest.min(to)));
     }
@@ -263,14 +276,7 @@ impl Replay<'_> {
                 let file = self.open(&path)?;
                 let at = u64::from(place.position);
                 let len = file.size().map_err(StorageError::io("look at", &path))?;
-                if len < at && target.hole.is_none() {
-                    let reason = format!(
-                        "the file has {len} bytes where the journal goes on at {at}: acknowledged \
-                         records in between are lost"
-                    );
-                    let begins = Place { segment: place.segment, position: len as u32 };
-                    target.hole = Some((begins, StorageError::corrupt(&path, len, reason)));
-                }
+                target.check_reach(&path, len, *place);
                 let wrote = file.write_all_at(&[IoSlice::new(batch)], at);
                 wrote.map_err(StorageError::io("write", &path))?;
                 let position = place.position + batch.len() as u32;
@@ -278,12 +284,14 @@ impl Replay<'_> {
                 target.end_offset = BatchHeader::read(batch).ok().map(|h| h.next_offset());
             }
             Entry::Truncate { to, place } => {
-                self.cut(folder, *place)?;
+                let (path, len) = self.cut(folder, *place)?;
                 target.cut_at(*to);
                 target.hole.take_if(|(begins, _)| {
                     (place.segment, place.position) <= (begins.segment, begins.position)
                 });
+                target.check_reach(&path, len, *place);
                 target.end = Some(*place);
+                target.end_offset = Some(*to);
                 target.was_cut = true;
             }
             Entry::Reset { start } => {
@@ -346,11 +354,14 @@ impl Replay<'_> {
         Ok(scanner.next().map_err(StorageError::io("read", &path))?.is_ok())
     }
 
-    fn cut(&mut self, folder: &Path, end: Place) -> Result<(), StorageError> {
+    /// Cuts the log at `end`; gives the file that it ends in, and what its length was.
+    fn cut(&mut self, folder: &Path, end: Place) -> Result<(PathBuf, u64), StorageError> {
         self.remove_segments(folder, |base| base > end.segment)?;
         let path = log_path(folder, end.segment);
         let file = self.open(&path)?;
-        file.set_len(u64::from(end.position)).map_err(StorageError::io("cut", &path))
+        let len = file.size().map_err(StorageError::io("look at", &path))?;
+        file.set_len(u64::from(end.position)).map_err(StorageError::io("cut", &path))?;
+        Ok((path, len))
     }
 
     fn remove_segments(
