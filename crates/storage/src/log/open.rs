@@ -71,6 +71,7 @@ impl Log {
             epochs_changed: false,
             start: opening.start,
             end: opening.start,
+            doubtful: None,
         };
         Self::from_parts(shared, folder, opening, parts)
     }
@@ -84,9 +85,17 @@ impl Log {
         let folder = Arc::new(folder);
         let rebuild = Rebuild { shared, log_config: &opening.config };
         let parts = rebuild.open(&folder, &opening)?;
+        let doubtful = parts.doubtful;
         let log = Arc::new(Self::from_parts(shared, folder, opening, parts));
         if log.lock().epochs_changed {
             shared.dirty.add_log(&log);
+        }
+        // Their indexes are in memory alone, and the recovery point must not pass them so.
+        let is_rebuilt = |s: &&Arc<Segment>| doubtful.is_some_and(|from| s.base_offset() >= from);
+        for segment in log.segments.load().iter().filter(is_rebuilt) {
+            if segment.is_finished() && segment.written() > 0 && segment.soil() {
+                shared.dirty.add_segment(&log, segment);
+            }
         }
         Ok(log)
     }
@@ -143,6 +152,8 @@ struct Parts {
     epochs_changed: bool,
     start: Offset,
     end: Offset,
+    /// From here on the indexes are not what their files say.
+    doubtful: Option<Offset>,
 }
 
 impl Rebuild<'_> {
@@ -150,7 +161,9 @@ impl Rebuild<'_> {
         let (mut segments, swapped) = self.list(folder, opening.start)?;
         let doubtful = match opening.left {
             Left::Clean => self.first_rotten_transactions(&segments),
-            _ => Some(base_of(&segments, opening.recovery_point)),
+            // One that ends at the recovery point may have been finished after it was synced, and
+            // its indexes not.
+            _ => Some(base_of(&segments, opening.recovery_point.plus(-1))),
         };
         let doubtful = doubtful.into_iter().chain(swapped).min();
         if opening.left == Left::Unproven {
@@ -193,7 +206,7 @@ impl Rebuild<'_> {
         producers.raise_log_start(start);
         self.remove_stray_snapshots(folder, &segments, end)?;
         let epochs_changed = epochs != stored.unwrap_or_default();
-        Ok(Parts { segments, active, producers, epochs, epochs_changed, start, end })
+        Ok(Parts { segments, active, producers, epochs, epochs_changed, start, end, doubtful })
     }
 
     /// The segments of a folder, in order; whatever a crash left half done is finished or tidied

@@ -140,15 +140,19 @@ impl Rebuild<'_> {
         Ok(())
     }
 
-    /// Makes up for the snapshot of a roll that a crash swallowed: it will be missed when the
-    /// segments before it are deleted.
+    /// Makes up for the snapshot of a roll that a crash swallowed or tore: it will be missed when
+    /// the segments before it are deleted.
     fn keep_snapshot(
         &self,
         segment: &Segment,
         producers: &ProducerStates,
     ) -> Result<(), StorageError> {
         let path = segment.path(FileKind::ProducerSnapshot);
-        if self.shared.disk.metadata(&path).is_ok() {
+        let is_sound =
+            |bytes: Vec<u8>| ProducerStates::from_snapshot(segment.base_offset(), &bytes).is_ok();
+        if self.shared.disk.read(&path).is_ok_and(is_sound) {
+            // Whoever wrote it may have been killed before it was synced.
+            self.shared.dirty.add_file(path);
             return Ok(());
         }
         store_lazily(self.shared, path, &producers.to_snapshot())

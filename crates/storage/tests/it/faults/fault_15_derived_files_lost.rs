@@ -1,14 +1,18 @@
 //! What is derived from the batches is lost while the directory is down (fault 15): it is found
 //! again from the batches, and every question is answered as before.
 
-use std::{io::IoSlice, path::Path};
+use std::{io::IoSlice, path::Path, sync::Arc};
 
+use bytes::BytesMut;
 use milena_env::{Disk, Random, disk::Open};
-use milena_protocol::{LeaderEpoch, Offset};
-use milena_storage::{Log, LogConfig};
+use milena_protocol::{
+    LeaderEpoch, Offset, ProducerEpoch, ProducerId,
+    records::{BatchBuilder, EndTransactionMarker},
+};
+use milena_storage::{Log, LogConfig, producers::Origin};
 
 use super::for_each_seed;
-use crate::rig::{NOW_MS, Rig, append, batch, partition, read_all};
+use crate::rig::{NOW_MS, Rig, append, batch, build, partition, read_all, validated};
 
 #[test]
 fn fault_15_derived_files_lost_after_a_clean_stop_or_a_kill_are_found_again() {
@@ -51,6 +55,59 @@ fn fault_15_derived_files_lost_after_a_clean_stop_or_a_kill_are_found_again() {
         let log = directory.log(&partition("orders")).unwrap();
         assert_eq!(answers(&log), before, "{lost} files were lost, clean: {is_clean}");
     });
+}
+
+#[test]
+fn fault_15_what_one_start_has_rebuilt_outlives_the_next_crash() {
+    for_each_seed(0..500, |seed| {
+        let config = LogConfig { segment_bytes: 500, ..LogConfig::default() };
+        let mut rig = Rig::new(seed, config);
+        let directory = rig.open().unwrap();
+        let log = rig.log(&directory, "orders");
+        for id in 0..4 + seed as i64 % 5 {
+            append(&log, transactional(id), 0).unwrap();
+            abort(&log, id);
+        }
+        directory.run_pending();
+        let end = log.appended_end();
+        let before = log.aborted_transactions(Offset::ZERO, end).unwrap();
+        assert!(before.len() >= 4);
+        drop((log, directory));
+        for life in 0..3 {
+            if seed % 2 == 0 {
+                rig.kill()
+            } else {
+                rig.crash()
+            }
+            let directory = rig.open().unwrap();
+            let log = directory.log(&partition("orders")).unwrap();
+            let found = log.aborted_transactions(Offset::ZERO, end).unwrap();
+            assert_eq!(found, before, "seed {seed}, life {life}");
+            append(&log, batch(&["later"]), 0).unwrap();
+            directory.run_pending();
+            // The recovery points are written with the log's start.
+            directory.checkpoint().unwrap();
+            log.delete_records(Offset(1 + life));
+            directory.run_pending();
+            directory.checkpoint().unwrap();
+        }
+    });
+}
+
+fn transactional(id: i64) -> BytesMut {
+    let builder = BatchBuilder::new(Offset::ZERO);
+    let builder = builder.with_producer(ProducerId(id), ProducerEpoch(0), 0).with_transactional();
+    build(builder, &["one", "two"])
+}
+
+fn abort(log: &Arc<Log>, id: i64) {
+    let marker = EndTransactionMarker { is_commit: false, coordinator_epoch: 0 };
+    let mut bytes = Vec::new();
+    let (producer, epoch) = (ProducerId(id), ProducerEpoch(1));
+    marker.build(Offset::ZERO, producer, epoch, NOW_MS, &mut bytes).unwrap();
+    let marker = BytesMut::from(&bytes[..]);
+    log.append_as_leader(marker.clone(), &validated(&marker), LeaderEpoch(0), Origin::Coordinator)
+        .unwrap();
 }
 
 /// Removes a file or fills it with chance bytes.
