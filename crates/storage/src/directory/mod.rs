@@ -53,6 +53,12 @@ impl LogDirectory {
         self.shared.logs.read().unwrap_or_else(PoisonError::into_inner).get(name).map(Arc::clone)
     }
 
+    /// How many logs there are.
+    #[must_use]
+    pub fn log_count(&self) -> usize {
+        self.shared.logs.read().unwrap_or_else(PoisonError::into_inner).len()
+    }
+
     /// All logs, in the order of their names.
     #[must_use]
     pub fn logs(&self) -> Vec<Arc<Log>> {

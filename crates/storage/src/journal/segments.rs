@@ -174,6 +174,7 @@ fn carry_out(shared: &Shared, task: &Task) -> Result<(), StorageError> {
         }
         What::Truncate { to, segment, position, removed, cut } => {
             task.log.cut_is_durable(*cut);
+            segment.cut_is_durable();
             shared.dirty.add_log(&task.log);
             shared.dirty.add_offsets();
             remove(shared, removed)?;

@@ -45,7 +45,7 @@ impl Log {
         let Some(segment) = stay.last() else { return Ok(false) };
         let (stay, removed): (Segments, Segments) = (stay.to_vec(), removed.to_vec());
 
-        segment.reopen();
+        segment.begin_cut();
         if segment.written() > 0 {
             self.shared.files.get(segment)?.indexes().truncate(to);
         }

@@ -118,6 +118,8 @@ pub(crate) struct Segment {
     fresh: AtomicU64,
     /// No more batches will come: the next checkpoint syncs the indexes too.
     finished: AtomicBool,
+    /// It was cut in memory, and the journal does not know yet: its index files say what it was.
+    cut_pending: AtomicBool,
     /// Its index files were written since they were last made durable.
     indexes_fresh: AtomicBool,
     /// Removed from the log: its files are gone, or go any moment.
@@ -177,6 +179,7 @@ impl Segment {
             dirty: AtomicBool::new(false),
             fresh: AtomicU64::new(0),
             finished: AtomicBool::new(false),
+            cut_pending: AtomicBool::new(false),
             indexes_fresh: AtomicBool::new(false),
             gone: AtomicBool::new(false),
             transactions: Mutex::new(transactions),
@@ -224,9 +227,19 @@ impl Segment {
         self.finished.store(true, Ordering::Release);
     }
 
-    /// The log was cut within it: it is appended to again.
-    pub(crate) fn reopen(&self) {
+    /// The log is cut within it: it is appended to again. A crash may undo the cut until it is
+    /// durable, so no index is saved before.
+    pub(crate) fn begin_cut(&self) {
         self.finished.store(false, Ordering::Release);
+        self.cut_pending.store(true, Ordering::Release);
+    }
+
+    pub(crate) fn cut_is_durable(&self) {
+        self.cut_pending.store(false, Ordering::Release);
+    }
+
+    pub(crate) fn is_cut_pending(&self) -> bool {
+        self.cut_pending.load(Ordering::Acquire)
     }
 
     pub(crate) fn is_finished(&self) -> bool {
@@ -246,8 +259,6 @@ impl Segment {
         self.dirty.load(Ordering::Acquire)
     }
 
-    /// From here on its files are neither opened nor written, since another segment may get their
-    /// names; whoever has them open goes on reading. Waits for who is about it right now.
     pub(crate) fn indexes_are_fresh(&self) {
         self.indexes_fresh.store(true, Ordering::Release);
     }
@@ -257,6 +268,8 @@ impl Segment {
         self.indexes_fresh.load(Ordering::Acquire)
     }
 
+    /// From here on its files are neither opened nor written, since another segment may get their
+    /// names; whoever has them open goes on reading. Waits for who is about it right now.
     pub(crate) fn retire(&self) {
         let _slot = self.open_slot();
         self.gone.store(true, Ordering::Release);

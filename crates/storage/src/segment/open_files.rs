@@ -158,7 +158,7 @@ impl OpenFiles {
         slot: &mut Option<Arc<OpenSegment>>,
     ) -> Result<(), StorageError> {
         let Some(open) = slot.take() else { return Ok(()) };
-        if segment.is_gone() {
+        if segment.is_gone() || segment.is_cut_pending() {
             return Ok(());
         }
         match open.indexes().save(&*self.disk, segment) {
