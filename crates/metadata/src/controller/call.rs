@@ -1,0 +1,58 @@
+//! Which requests the controller serves, and which file serves each.
+
+use milena_protocol::{
+    Message,
+    api::{self, ApiKey},
+};
+
+use super::{ControllerError, brokers, scene::Scene, topics};
+
+/// A request that the controller serves, and its response.
+pub trait Call: Send + 'static {
+    const API: ApiKey;
+    type Request<'a>: Message<'a>;
+    type Response<'a>: Message<'a>;
+}
+
+macro_rules! calls {
+    ($($(#[$doc:meta])* $name:ident: $request:ty => $response:ty, $serve:path;)*) => {
+        $(
+            $(#[$doc])*
+            #[derive(Clone, Copy, Debug)]
+            pub enum $name {}
+
+            impl Call for $name {
+                const API: ApiKey = ApiKey::$name;
+                type Request<'a> = $request;
+                type Response<'a> = $response;
+            }
+        )*
+
+        pub(super) fn dispatch(
+            scene: &mut Scene<'_>,
+            api: ApiKey,
+            body: &[u8],
+        ) -> Result<(), ControllerError> {
+            match api {
+                $(ApiKey::$name => {
+                    let request = <$name as Call>::Request::decode(body, scene.version)?.message;
+                    $serve(scene, &request)
+                })*
+                _ => Err(ControllerError::NotServed(api)),
+            }
+        }
+    };
+}
+
+calls! {
+    CreateTopics: api::CreateTopicsRequest<'a> => api::CreateTopicsResponse<'a>,
+        topics::create;
+    DeleteTopics: api::DeleteTopicsRequest<'a> => api::DeleteTopicsResponse<'a>,
+        topics::delete;
+    BrokerRegistration: api::BrokerRegistrationRequest<'a> => api::BrokerRegistrationResponse,
+        brokers::register;
+    BrokerHeartbeat: api::BrokerHeartbeatRequest => api::BrokerHeartbeatResponse,
+        brokers::heartbeat;
+    UnregisterBroker: api::UnregisterBrokerRequest => api::UnregisterBrokerResponse<'a>,
+        brokers::unregister;
+}

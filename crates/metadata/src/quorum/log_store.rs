@@ -1,0 +1,284 @@
+//! openraft's log over `__cluster_metadata-0`.
+
+use std::{
+    fmt::Debug,
+    ops::{Bound, RangeBounds},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use bytes::Bytes;
+use milena_env::Clock;
+use milena_protocol::{
+    Offset,
+    records::{Batch, Batches},
+};
+use milena_storage::{Limit, Log, LogDirectory};
+use openraft::{
+    LogState, OptionalSend, RaftLogReader,
+    storage::{LogFlushed, RaftLogStorage},
+};
+
+use super::{
+    entry::{self, EntryError},
+    positions::Positions,
+    types::{Entry, LogId, StorageError, StorageIoError, TypeConfig, Vote, log_id},
+    vote::VoteFile,
+};
+
+/// How much of the log is in memory at once while it is read through.
+const READ_BYTES: usize = 4 << 20;
+
+/// What the log needs of its surroundings.
+#[derive(Clone, Debug)]
+pub(super) struct LogStore {
+    log: Arc<Log>,
+    directory: Arc<LogDirectory>,
+    clock: Arc<dyn Clock>,
+    /// Nobody else writes the directory's journal.
+    drives_directory: bool,
+    shared: Arc<Mutex<State>>,
+}
+
+#[derive(Debug)]
+struct State {
+    positions: Positions,
+    /// The last entry that is not there any more.
+    purged: Option<LogId>,
+    vote: VoteFile,
+}
+
+/// Why the metadata log cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum LogStoreError {
+    #[error(transparent)]
+    Read(#[from] milena_storage::ReadError),
+    #[error("metadata log cannot be read: {0}")]
+    Io(#[from] std::io::Error),
+    #[error("metadata log is damaged at offset {offset}: {why}")]
+    Batch { offset: i64, why: String },
+    #[error("metadata log begins at offset {start}, beyond the snapshot, which ends at {snapshot}")]
+    Gap { start: i64, snapshot: i64 },
+    #[error(transparent)]
+    Entry(#[from] EntryError),
+    #[error("metadata log was cut or its directory went offline")]
+    NotDurable,
+}
+
+impl LogStore {
+    /// Reads through the log once, to learn where each entry lies. `anchor` is the entry that the
+    /// snapshot ends with, and the offset after it.
+    pub(super) fn open(
+        log: Arc<Log>,
+        directory: Arc<LogDirectory>,
+        clock: Arc<dyn Clock>,
+        vote: VoteFile,
+        drives_directory: bool,
+        anchor: Option<(LogId, i64)>,
+    ) -> Result<Self, LogStoreError> {
+        let snapshot = anchor.map_or(0, |(_, end)| end);
+        if log.appended_end().0 < snapshot {
+            // The snapshot came from elsewhere and the log ended before it.
+            log.reset_to(Offset(snapshot)).map_err(milena_storage::ReadError::from)?;
+        }
+        let start = log.start_offset().0;
+        if start > snapshot {
+            return Err(LogStoreError::Gap { start, snapshot });
+        }
+        let mut ends = Vec::new();
+        let mut first = None;
+        walk(&log, Offset(start), log.appended_end(), |batch| {
+            first.get_or_insert(batch.header().base_offset.0);
+            ends.push(batch.header().next_offset().0);
+            Ok(())
+        })?;
+        let next_index = anchor.map_or(0, |(id, _)| id.index + 1);
+        let below = ends.iter().filter(|end| **end <= snapshot).count() as u64;
+        let mut positions =
+            Positions::new(next_index.saturating_sub(below), first.unwrap_or(snapshot));
+        ends.into_iter().for_each(|end| positions.push(end));
+        // What the snapshot holds is not asked for again.
+        positions.drop_below(next_index);
+        let purged = anchor.map(|(id, _)| id);
+        let shared = Arc::new(Mutex::new(State { positions, purged, vote }));
+        Ok(Self { log, directory, clock, drives_directory, shared })
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.shared.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The offset that the next record gets.
+    pub(super) fn end_offset(&self) -> i64 {
+        self.state().positions.end_offset()
+    }
+
+    /// The offset of an entry's last record.
+    pub(super) fn last_offset(&self, index: u64) -> Option<i64> {
+        self.state().positions.end_of(index).map(|end| end - 1)
+    }
+
+    fn read(&self, from: u64, to: u64) -> Result<Vec<Entry>, LogStoreError> {
+        let (first, start, end) = {
+            let positions = &self.state().positions;
+            let first = from.max(positions.first_index());
+            let to = to.min(positions.next_index());
+            match (positions.base_offset(first), positions.base_offset(to)) {
+                (Some(start), Some(end)) if first < to => (first, start, end),
+                _ => return Ok(Vec::new()),
+            }
+        };
+        let mut entries = Vec::new();
+        walk(&self.log, Offset(start), Offset(end), |batch| {
+            let index = first + entries.len() as u64;
+            entries.push(entry::from_batch(batch, index)?);
+            Ok(())
+        })?;
+        Ok(entries)
+    }
+
+    /// Appends and says where the log ends then.
+    fn put(&self, entries: impl Iterator<Item = Entry>) -> Result<Offset, String> {
+        let mut state = self.state();
+        let leader = state.vote.last().and_then(|vote| vote.leader_id.voted_for).unwrap_or(-1);
+        for entry in entries {
+            let at = state.positions.end_offset();
+            let bytes = entry::to_batch(&entry, at, leader, self.clock.now_ms())
+                .map_err(|error| error.to_string())?;
+            let end = self.log.append_as_follower(&Bytes::from(bytes));
+            state.positions.push(end.map_err(|error| error.to_string())?.0);
+        }
+        Ok(Offset(state.positions.end_offset()))
+    }
+}
+
+/// Hands over every batch of `[from, to)`, proven.
+fn walk(
+    log: &Log,
+    from: Offset,
+    to: Offset,
+    mut take: impl FnMut(&Batch<'_>) -> Result<(), LogStoreError>,
+) -> Result<(), LogStoreError> {
+    let mut next = from;
+    while next < to {
+        let limit = Limit { bytes_max: READ_BYTES, at_least_one: true };
+        let bytes = log.read(next, to, limit)?.read()?;
+        let before = next;
+        let mut batches = Batches::checking(&bytes);
+        for batch in &mut batches {
+            if batch.header().next_offset() > next {
+                next = batch.header().next_offset();
+                take(&batch)?;
+            }
+        }
+        if let Some(why) = batches.stopped().filter(|why| !why.is_incomplete()) {
+            return Err(LogStoreError::Batch { offset: next.0, why: why.to_string() });
+        }
+        if next == before {
+            return Err(LogStoreError::Batch { offset: next.0, why: "nothing there".to_owned() });
+        }
+    }
+    Ok(())
+}
+
+fn io_error(error: impl std::error::Error) -> openraft::AnyError {
+    openraft::AnyError::error(error)
+}
+
+impl RaftLogReader<TypeConfig> for LogStore {
+    async fn try_get_log_entries<RB: RangeBounds<u64> + Clone + Debug + OptionalSend>(
+        &mut self,
+        range: RB,
+    ) -> Result<Vec<Entry>, StorageError> {
+        let from = match range.start_bound() {
+            Bound::Included(from) => *from,
+            Bound::Excluded(before) => before + 1,
+            Bound::Unbounded => 0,
+        };
+        let to = match range.end_bound() {
+            Bound::Included(last) => last + 1,
+            Bound::Excluded(to) => *to,
+            Bound::Unbounded => u64::MAX,
+        };
+        self.read(from, to).map_err(|error| StorageIoError::read_logs(io_error(error)).into())
+    }
+}
+
+impl RaftLogStorage<TypeConfig> for LogStore {
+    type LogReader = Self;
+
+    async fn get_log_state(&mut self) -> Result<LogState<TypeConfig>, StorageError> {
+        let (purged, next) = {
+            let state = self.state();
+            (state.purged, state.positions.next_index())
+        };
+        let last = match next.checked_sub(1) {
+            Some(last) => self
+                .read(last, next)
+                .map_err(|error| StorageIoError::read_logs(io_error(error)))?
+                .pop()
+                .map(|entry| entry.log_id),
+            None => None,
+        };
+        Ok(LogState { last_purged_log_id: purged, last_log_id: last.or(purged) })
+    }
+
+    async fn get_log_reader(&mut self) -> Self {
+        self.clone()
+    }
+
+    async fn save_vote(&mut self, vote: &Vote) -> Result<(), StorageError> {
+        let saved = self.state().vote.save(vote);
+        saved.map_err(|error| StorageIoError::write_vote(io_error(error)).into())
+    }
+
+    async fn read_vote(&mut self) -> Result<Option<Vote>, StorageError> {
+        Ok(self.state().vote.last())
+    }
+
+    async fn append<I>(
+        &mut self,
+        entries: I,
+        callback: LogFlushed<TypeConfig>,
+    ) -> Result<(), StorageError>
+    where
+        I: IntoIterator<Item = Entry> + OptionalSend,
+        I::IntoIter: OptionalSend,
+    {
+        let end = self
+            .put(entries.into_iter())
+            .map_err(|error| StorageIoError::write_logs(io_error(std::io::Error::other(error))))?;
+        if self.drives_directory {
+            self.directory.run_pending();
+        }
+        let log = Arc::clone(&self.log);
+        tokio::spawn(async move {
+            let result = match log.wait_durable(end).await {
+                true => Ok(()),
+                false => Err(std::io::Error::other(LogStoreError::NotDurable)),
+            };
+            callback.log_io_completed(result);
+        });
+        Ok(())
+    }
+
+    async fn truncate(&mut self, from: LogId) -> Result<(), StorageError> {
+        let mut state = self.state();
+        if let Some(offset) = state.positions.base_offset(from.index) {
+            self.log
+                .truncate_to(Offset(offset))
+                .map_err(|error| StorageIoError::write_logs(io_error(error)))?;
+            state.positions.truncate(from.index);
+        }
+        Ok(())
+    }
+
+    async fn purge(&mut self, upto: LogId) -> Result<(), StorageError> {
+        let mut state = self.state();
+        if let Some(end) = state.positions.end_of(upto.index) {
+            self.log.delete_records(Offset(end));
+        }
+        state.positions.drop_below(upto.index + 1);
+        state.purged = Some(log_id(super::types::epoch_of(&upto), upto.index));
+        Ok(())
+    }
+}

@@ -1,0 +1,83 @@
+//! What a broker of one lives through.
+
+use milena_env::SimulatedDisk;
+use milena_metadata::{
+    METADATA_VERSION,
+    controller::{CreateTopics, DeleteTopics},
+};
+use milena_protocol::api::{
+    CreateTopicsRequest, DeleteTopicsRequest, create_topics::request::CreatableTopic,
+    delete_topics::request::DeleteTopicState,
+};
+
+use crate::rig::{Rig, block_on};
+
+pub(crate) fn topic(name: &str, num_partitions: i32) -> CreatableTopic<'_> {
+    CreatableTopic { name, num_partitions, replication_factor: 1, ..CreatableTopic::default() }
+}
+
+pub(crate) fn create<'a>(
+    topics: impl IntoIterator<Item = CreatableTopic<'a>>,
+) -> CreateTopicsRequest<'a> {
+    CreateTopicsRequest { topics: topics.into_iter().collect(), ..CreateTopicsRequest::default() }
+}
+
+pub(crate) fn delete(name: &str) -> DeleteTopicsRequest<'_> {
+    let state = DeleteTopicState { name: Some(name), ..DeleteTopicState::default() };
+    DeleteTopicsRequest { topics: vec![state], ..DeleteTopicsRequest::default() }
+}
+
+#[test]
+fn a_new_node_has_a_level_a_broker_and_nothing_else() {
+    let rig = Rig::start(SimulatedDisk::new(1), 1).unwrap();
+    let image = rig.image();
+    assert_eq!(image.features.level(METADATA_VERSION), 30);
+    let broker = image.cluster.broker(1).unwrap();
+    assert_eq!((broker.is_fenced, broker.epoch), (false, rig.node.broker_epoch()));
+    assert!(image.topics.is_empty());
+    let heard = rig.heard.lock().unwrap();
+    assert_eq!(heard.len(), 1, "the start is told at once");
+    assert_eq!(heard[0].0.brokers, [1].into());
+    assert!(heard[0].0.features_changed);
+}
+
+#[test]
+fn a_created_topic_is_there_when_the_answer_comes_and_after_a_stop_and_a_crash() {
+    let rig = Rig::start(SimulatedDisk::new(2), 1).unwrap();
+    let answer = rig.ask::<CreateTopics>(&create([topic("orders", 3)]));
+    let answer = answer.message().unwrap();
+    let created = &answer.topics[0];
+    assert_eq!((created.error_code, created.num_partitions), (0, 3));
+    assert_eq!(rig.image().topics.id("orders"), Some(created.topic_id));
+    {
+        let heard = rig.heard.lock().unwrap();
+        let (delta, image) = heard.last().unwrap();
+        assert!(delta.topics[&created.topic_id].is_created);
+        assert_eq!(delta.topics[&created.topic_id].partitions, [0, 1, 2].into());
+        assert_eq!(image.topics.partition(created.topic_id, 2).unwrap().leader, 1);
+    }
+    let id = created.topic_id;
+
+    let rig = Rig::start(rig.stop(), 2).unwrap();
+    assert_eq!(rig.image().topics.id("orders"), Some(id));
+    let rig = Rig::start(rig.crash(), 3).unwrap();
+    assert_eq!(rig.image().topics.id("orders"), Some(id));
+
+    let answer = rig.ask::<DeleteTopics>(&delete("orders"));
+    assert_eq!(answer.message().unwrap().responses[0].error_code, 0);
+    assert!(rig.heard.lock().unwrap().last().unwrap().0.deleted_topics.contains_key(&id));
+    let rig = Rig::start(rig.crash(), 4).unwrap();
+    assert!(rig.image().topics.is_empty());
+}
+
+#[test]
+fn a_metadata_directory_that_fails_is_fatal_and_nothing_is_acknowledged_after_it() {
+    let rig = Rig::start(SimulatedDisk::new(3), 1).unwrap();
+    rig.disk.fail_next_sync("milena-journal");
+    let request = create([topic("orders", 1)]);
+    assert!(block_on(rig.node.call::<CreateTopics>(&request)).is_err());
+    assert!(block_on(rig.node.call::<CreateTopics>(&request)).is_err());
+    rig.node.stop();
+    assert!(rig.failure.lock().unwrap().is_some());
+    assert!(rig.image().topics.is_empty(), "only what is committed is shown");
+}
