@@ -142,11 +142,13 @@ impl Shared {
         self.store_offsets(names::RECOVERY_POINTS, |log| Some(log.recovery_point()))
     }
 
-    /// Writes `log-start-offset-checkpoint`: the logs that start within their first segment.
+    /// Writes `log-start-offset-checkpoint`: the logs that start within their first file.
     pub(crate) fn store_starts(&self) -> Result<(), StorageError> {
         self.store_offsets(names::LOG_START_OFFSETS, |log| {
             let start = log.durable_start();
-            (start > log.first_written_segment()).then_some(start)
+            // Where it is about to move, the files of the first segments are still there.
+            let is_moving = log.start_offset() != start;
+            (start > log.first_written_segment() || is_moving).then_some(start)
         })
     }
 

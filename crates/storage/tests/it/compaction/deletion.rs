@@ -9,7 +9,7 @@ use milena_storage::{Limit, Log, ReadError};
 use super::world::{TOPIC, compact, config, put, read};
 use crate::rig::{Rig, partition};
 
-fn fill(log: &Arc<Log>, count: u64) {
+pub(super) fn fill(log: &Arc<Log>, count: u64) {
     for index in 0..count {
         let value = format!("a value of some length {index}");
         put(log, &[(["a", "b", "c", "d"][index as usize % 4], Some(&value))]);
@@ -17,7 +17,7 @@ fn fill(log: &Arc<Log>, count: u64) {
 }
 
 /// A read below the start is out of range, one from there on gives what follows.
-fn check_start(log: &Log, context: &str) {
+pub(super) fn check_start(log: &Log, context: &str) {
     let (start, end) = (log.start_offset(), log.appended_end());
     let limit = Limit { bytes_max: 300, at_least_one: true };
     for below in [start.0 - 1, start.0 / 2, 0].into_iter().filter(|o| (0..start.0).contains(o)) {

@@ -3,6 +3,7 @@
 
 mod crash;
 mod deletion;
+mod log_start;
 mod rivals;
 mod stories;
 mod world;
