@@ -33,8 +33,6 @@ pub enum Problem {
     NotAnOffsetReset,
     NotAHost,
     NotAVoter,
-    /// Too large for what the broker does with it.
-    OutOfReach,
 }
 
 impl ValueError {
@@ -93,7 +91,6 @@ impl fmt::Display for ValueError {
             ),
             Problem::NotAHost => "each entry must be host:port".to_owned(),
             Problem::NotAVoter => "each entry must be id@host:port".to_owned(),
-            Problem::OutOfReach => "Value is out of range".to_owned(),
         };
         write!(f, "Invalid value {value} for configuration {key}: {reason}")
     }

@@ -29,10 +29,15 @@ impl Layers {
         [&self.broker, &self.cluster, &self.fixed]
     }
 
-    /// The canonical value of a broker's key; without one, its default.
+    /// The canonical value of a broker's key; without one, its default. A layer in which one of
+    /// its synonyms is set hides those below.
     pub(crate) fn text(&self, key: &str) -> Option<String> {
         let definition = Scope::Broker.find(key)?;
-        let given = self.all().into_iter().find_map(|layer| layer.get(key));
+        let speaks = |layer: &&Entries| {
+            layer.contains_key(key)
+                || definition.synonyms.iter().any(|(name, _)| layer.contains_key(*name))
+        };
+        let given = self.all().into_iter().find(speaks).and_then(|layer| layer.get(key));
         let given = given.and_then(|written| definition.canonical(written).ok());
         given.or_else(|| definition.default.map(str::to_owned))
     }
@@ -44,10 +49,11 @@ impl Layers {
             for (name, factor) in definition.synonyms {
                 let Some(written) = layer.get(*name) else { continue };
                 let value = Scope::Broker.find(name)?.canonical(written).ok()?;
+                let has_units = definition.synonyms.len() > 1;
                 return Some(match value.parse::<i64>() {
                     // Below 0 means never, in whatever unit.
-                    Ok(number) if *factor != 1 && number < 0 => "-1".to_owned(),
-                    Ok(number) if *factor != 1 => number.saturating_mul(*factor).to_string(),
+                    Ok(number) if has_units && number < 0 => "-1".to_owned(),
+                    Ok(number) if has_units => number.saturating_mul(*factor).to_string(),
                     _ => value,
                 });
             }
@@ -60,12 +66,13 @@ impl Layers {
         self.find(key)?.ok_or_else(missing)
     }
 
-    /// None where the key has neither value nor default.
+    /// None where the key has neither value nor default. What is read as a number without sign must
+    /// not be negative.
     pub(crate) fn find<T: Typed>(&self, key: &str) -> Result<Option<T>, ValueError> {
         let Some(text) = self.text(key) else { return Ok(None) };
         match T::read(&text) {
             Some(value) => Ok(Some(value)),
-            None => Err(ValueError::new(key, &text, Problem::OutOfReach)),
+            None => Err(ValueError::new(key, &text, Problem::Below(0.0))),
         }
     }
 }

@@ -6,20 +6,23 @@
 //! keys themselves.
 #![forbid(unsafe_code)]
 
+pub mod change;
 pub mod definition;
+pub mod describe;
 mod error;
 mod keys;
 mod layers;
 pub mod properties;
 pub mod server;
-pub mod topic;
+mod topic;
 mod value;
 
+pub use change::ChangeError;
 pub use definition::Definition;
 pub use error::{Problem, ValueError};
 pub use keys::Scope;
 pub use layers::{Entries, Layers};
 pub use properties::Entry;
 pub use server::{ConfigError, ServerConfig, Warning};
-pub use topic::{TopicConfig, TopicConfigError};
+pub use topic::{CompressionType, TopicConfig};
 pub use value::duration_ms;

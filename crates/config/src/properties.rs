@@ -138,3 +138,63 @@ fn unescaped(text: &str) -> Option<String> {
     }
     Some(String::from_utf16_lossy(&units))
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn read(text: &[u8]) -> Vec<(String, String, Origin)> {
+        let entries = parse(text).unwrap().into_iter();
+        entries.map(|entry| (entry.key, entry.value, entry.origin)).collect()
+    }
+
+    #[test]
+    fn follows_javas_rules_and_knows_the_lines() {
+        let text = b"! comment \\\n a\\:b\\ c : d \\\n   e=f\\u0041\\t\\x\r\n\n  # no\n\
+                     empty\rkey  value \ncut\\";
+        let expected =
+            [("a:b c", "d e=fA\tx", 2), ("empty", "", 6), ("key", "value ", 7), ("cut", "", 8)];
+        let expected = expected
+            .map(|(key, value, line)| (key.to_owned(), value.to_owned(), Origin::Line(line)));
+        assert_eq!(read(text), expected);
+    }
+
+    #[test]
+    fn utf_8_is_read_as_such_and_anything_else_as_latin_1() {
+        assert_eq!(read("a=\u{e4}".as_bytes())[0].1, "\u{e4}");
+        assert_eq!(read(b"a=\xe4")[0].1, "\u{e4}");
+        assert_eq!(read(b"a=\\ud83d\\ude00")[0].1, "\u{1f600}");
+    }
+
+    #[test]
+    fn a_broken_escape_is_named_by_its_line() {
+        let error = parse(b"a=1\n\nb=\\u12x4").unwrap_err();
+        assert_eq!(error.to_string(), "line 3: \\u must be followed by four hexadecimal digits");
+    }
+
+    #[test]
+    fn an_override_is_key_and_value() {
+        let entry = parse_override(2, " num.partitions = 3=\\n").unwrap();
+        assert_eq!((&*entry.key, &*entry.value), ("num.partitions", "3=\\n"));
+        assert_eq!(entry.origin.to_string(), "override 2");
+        let error = parse_override(1, "num.partitions").unwrap_err();
+        assert_eq!(error.to_string(), "override 1: `num.partitions` must be key=value");
+        assert!(parse_override(1, "=1").is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_are_too_strange_for_a_file(bytes: Vec<u8>) {
+            let _ = parse(&bytes);
+        }
+
+        #[test]
+        fn what_needs_no_escape_reads_back(key in "[a-z.]{1,20}", value in "[!-Z^-~]{0,20}") {
+            let entries = parse(format!("{key}={value}").as_bytes()).unwrap();
+            // One separator was ours; a value may begin with another.
+            prop_assert_eq!((&entries[0].key, &entries[0].value), (&key, &value));
+        }
+    }
+}

@@ -9,10 +9,15 @@ use crate::{
 impl Definition {
     /// The one way to write this value, if it is allowed.
     pub fn canonical(&self, written: &str) -> Result<String, ValueError> {
-        let value = canonical(self.kind, written)
-            .and_then(|value| check(self.check, self.kind, &value).map(|()| value));
-        let shown = if self.is_sensitive() { "[hidden]" } else { written };
-        value.map_err(|problem| ValueError::new(self.name, shown, problem))
+        let wrong = |value: &str, problem| ValueError::new(self.name, value, problem);
+        let value = canonical(self.kind, written).map_err(|problem| wrong(written, problem))?;
+        match check(self.check, self.kind, &value) {
+            Ok(()) => Ok(value),
+            Err(problem) if self.kind == Type::List => {
+                Err(wrong(&format!("[{}]", value.replace(',', ", ")), problem))
+            }
+            Err(problem) => Err(wrong(&value, problem)),
+        }
     }
 }
 
@@ -200,5 +205,104 @@ parsed!(bool, i16, i32, i64, u16, u32, u64, usize, f64, String);
 impl Typed for Vec<String> {
     fn read(text: &str) -> Option<Self> {
         Some(elements(text).map(str::to_owned).collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::definition::{double, int, list};
+
+    #[test]
+    fn numbers_are_written_as_by_java() {
+        for (written, canonical) in [
+            ("0.50", "0.5"),
+            ("1", "1.0"),
+            ("1e-3", "0.001"),
+            ("0.0001", "1.0E-4"),
+            ("1e7", "1.0E7"),
+            ("9999999", "9999999.0"),
+            ("12345678", "1.2345678E7"),
+            ("-0", "-0.0"),
+            ("1.7976931348623157E308", "1.7976931348623157E308"),
+        ] {
+            assert_eq!(double("x").canonical(written).as_deref(), Ok(canonical));
+        }
+        assert_eq!(int("x").canonical(" +3 ").as_deref(), Ok("3"));
+        for bad in ["", "1.0", "3000000000", "0x1"] {
+            assert_eq!(
+                int("x").canonical(bad).unwrap_err().problem,
+                Problem::NotANumber(Type::Int)
+            );
+        }
+        assert!(double("x").canonical("NaN").is_err());
+    }
+
+    #[test]
+    fn elements_are_trimmed_and_neither_blank_nor_double() {
+        let key = list("x");
+        assert_eq!(key.canonical(" a , b ").as_deref(), Ok("a,b"));
+        assert_eq!(key.canonical("  ").as_deref(), Ok(""));
+        assert_eq!(key.canonical("a,,b").unwrap_err().problem, Problem::BlankElement);
+        assert_eq!(key.canonical("a,b,a").unwrap_err().problem, Problem::DuplicateElement);
+        assert_eq!(Vec::<String>::read(""), Some(vec![]));
+        assert_eq!(Vec::<String>::read("a,b"), Some(vec!["a".to_owned(), "b".to_owned()]));
+    }
+
+    #[test]
+    fn durations_are_iso_8601() {
+        for (text, ms) in [
+            ("PT1H", Some(3_600_000)),
+            ("P1DT2H3M4.5S", Some(93_784_500)),
+            ("P2D", Some(172_800_000)),
+            ("PT0.001S", Some(1)),
+            ("PT0.0009S", Some(0)),
+            ("pt5s", Some(5000)),
+            ("", None),
+            ("P", None),
+            ("PT", None),
+            ("P1DT", None),
+            ("PT1", None),
+            ("PT1.5H", None),
+            ("PT1S1H", None),
+            ("-PT1H", None),
+            ("PT-1H", None),
+            ("P99999999999999999999D", None),
+            ("P9223372036854775807D", None),
+        ] {
+            assert_eq!(duration_ms(text), ms, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_host_and_its_port() {
+        assert_eq!(host_and_port("localhost:1"), Some(("localhost", 1)));
+        assert_eq!(host_and_port("[::1]:1"), Some(("::1", 1)));
+        assert_eq!(host_and_port(":1"), Some(("", 1)));
+        for bad in ["localhost", "localhost:", "localhost:65536", "::1:1", "[::1:1"] {
+            assert_eq!(host_and_port(bad), None, "{bad}");
+        }
+    }
+
+    proptest! {
+        /// A value that was shown can be written again, and means the same.
+        #[test]
+        fn what_is_shown_is_canonical(text: String, number: f64) {
+            for key in crate::Scope::Broker.keys().chain(crate::Scope::Topic.keys()) {
+                for text in [&text, &number.to_string()] {
+                    if let Ok(shown) = key.canonical(text) {
+                        prop_assert_eq!(key.canonical(&shown), Ok(shown.clone()), "{}", key.name);
+                    }
+                }
+            }
+        }
+
+        #[test]
+        fn a_double_reads_back(number in proptest::num::f64::NORMAL) {
+            let shown = double("x").canonical(&number.to_string()).unwrap();
+            prop_assert_eq!(shown.parse(), Ok(number));
+        }
     }
 }

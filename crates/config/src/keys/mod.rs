@@ -94,6 +94,7 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
+    use crate::definition::Check;
 
     const SCOPES: [Scope; 4] = [Scope::Broker, Scope::Topic, Scope::Group, Scope::ClientMetrics];
 
@@ -104,6 +105,13 @@ mod tests {
                 assert_eq!(key.canonical(default).as_deref(), Ok(default), "{}", key.name);
             }
         }
+    }
+
+    #[test]
+    fn no_secret_can_be_refused_and_so_be_shown_in_an_error() {
+        let secrets = || SCOPES.into_iter().flat_map(Scope::keys).filter(|key| key.is_sensitive());
+        assert!(secrets().count() > 5);
+        assert!(secrets().all(|key| key.check == Check::None));
     }
 
     #[test]

@@ -22,13 +22,13 @@ pub(super) const KEYS: &[Definition] = &[
         .says("Samples over which replication is measured."),
     int("replication.quota.window.size.seconds").or("1").at_least(1.0).low()
         .says("Length of each such sample of replication."),
-    long("leader.replication.throttled.rate").or("9223372036854775807").at_least(0.0)
+    long("leader.replication.throttled.rate").at_least(0.0)
         .cluster_wide().hidden()
         .says("Bytes a second that throttled leaders send to followers at most; only dynamic."),
-    long("follower.replication.throttled.rate").or("9223372036854775807").at_least(0.0)
+    long("follower.replication.throttled.rate").at_least(0.0)
         .cluster_wide().hidden()
         .says("Bytes a second that throttled followers fetch at most; only dynamic."),
-    long("replica.alter.log.dirs.io.max.bytes.per.second").or("9223372036854775807").at_least(0.0)
+    long("replica.alter.log.dirs.io.max.bytes.per.second").at_least(0.0)
         .cluster_wide().hidden()
         .says("Bytes a second that move between log directories at most; only dynamic."),
 ];

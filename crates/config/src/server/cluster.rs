@@ -215,10 +215,10 @@ pub struct Quotas {
     pub controller: Window,
     pub replication: Window,
     pub moves: Window,
-    /// Bytes a second, as changed while the broker runs.
-    pub leader_replication_rate: i64,
-    pub follower_replication_rate: i64,
-    pub move_rate: i64,
+    /// Bytes a second; only ever set while the broker runs.
+    pub leader_replication_rate: Option<i64>,
+    pub follower_replication_rate: Option<i64>,
+    pub move_rate: Option<i64>,
 }
 
 impl Quotas {
@@ -240,9 +240,9 @@ impl Quotas {
                 "alter.log.dirs.replication.quota.window.num",
                 "alter.log.dirs.replication.quota.window.size.seconds",
             )?,
-            leader_replication_rate: layers.get("leader.replication.throttled.rate")?,
-            follower_replication_rate: layers.get("follower.replication.throttled.rate")?,
-            move_rate: layers.get("replica.alter.log.dirs.io.max.bytes.per.second")?,
+            leader_replication_rate: layers.find("leader.replication.throttled.rate")?,
+            follower_replication_rate: layers.find("follower.replication.throttled.rate")?,
+            move_rate: layers.find("replica.alter.log.dirs.io.max.bytes.per.second")?,
         })
     }
 }

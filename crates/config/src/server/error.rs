@@ -7,6 +7,7 @@ use crate::{
     Definition, ValueError,
     definition::{Check, Type},
     keys::{Scope, milena, obsolete::Successor},
+    layers::Layers,
     properties::{Entry, Origin},
 };
 
@@ -19,13 +20,12 @@ pub enum ConfigError {
     #[error("{origin}: there is no key {key}; the nearest is {nearest}")]
     Unknown { origin: Origin, key: String, nearest: &'static str },
     /// Values that do not go together, or a text inside of one.
-    #[error("{}{key}={value}: {what}", .origin.map(|origin| format!("{origin}: ")).unwrap_or_default())]
+    #[error("{}{key}{}: {what}", place(.origin), given(.value))]
     Contradiction { origin: Option<Origin>, key: String, value: String, what: String },
 }
 
 pub(crate) fn contradiction(key: &str, what: String) -> ConfigError {
-    let value = Scope::Broker.find(key).and_then(|key| key.default).unwrap_or_default();
-    ConfigError::Contradiction { origin: None, key: key.to_owned(), value: value.to_owned(), what }
+    ConfigError::Contradiction { origin: None, key: key.to_owned(), value: String::new(), what }
 }
 
 impl ConfigError {
@@ -38,19 +38,30 @@ impl ConfigError {
         Self::Unknown { origin: entry.origin, key: entry.key.clone(), nearest }
     }
 
-    /// With the place at which its key was set last.
-    pub(super) fn located(self, entries: &[Entry]) -> Self {
-        let Self::Contradiction { key, value, what, .. } = self else { return self };
-        match entries.iter().rev().find(|entry| entry.key == key) {
-            Some(entry) => Self::Contradiction {
-                origin: Some(entry.origin),
-                key,
-                value: entry.value.clone(),
-                what,
-            },
-            None => Self::Contradiction { origin: None, key, value, what },
+    /// With the value that is wrong.
+    pub(super) fn with_value(mut self, layers: &Layers) -> Self {
+        if let Self::Contradiction { key, value, .. } = &mut self {
+            *value = layers.text(key).unwrap_or_default();
         }
+        self
     }
+
+    /// With the place at which its key was set last.
+    pub(super) fn located(mut self, entries: &[Entry]) -> Self {
+        if let Self::Contradiction { key, origin, .. } = &mut self {
+            let entry = entries.iter().rev().find(|entry| entry.key == *key);
+            *origin = entry.map(|entry| entry.origin);
+        }
+        self
+    }
+}
+
+fn place(origin: &Option<Origin>) -> String {
+    origin.map_or_else(String::new, |origin| format!("{origin}: "))
+}
+
+fn given(value: &str) -> String {
+    if value.is_empty() { String::new() } else { format!("={value}") }
 }
 
 /// In words, with an example where there is one.

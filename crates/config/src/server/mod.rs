@@ -80,6 +80,10 @@ impl ServerConfig {
         // Kafka's default of the old name means that nobody set it.
         renamed.retain(|key, value| value != "-1" && !fixed.contains_key(key));
         fixed.extend(renamed);
+        // Kafka, too, tells the id under both names.
+        if let Some(id) = fixed.get("node.id").cloned() {
+            fixed.insert("broker.id".to_owned(), id);
+        }
         let config = Self::read(Layers { fixed, ..Layers::default() });
         config.map(|config| (config, warnings)).map_err(|error| error.located(entries))
     }
@@ -89,14 +93,14 @@ impl ServerConfig {
     pub fn changed(&self, cluster: &Entries, broker: &Entries) -> Result<Self, ConfigError> {
         let allowed = |layer: &Entries, for_all: bool| -> Entries {
             let good = layer.iter().filter(|(key, value)| {
-                Scope::Broker.find(key).is_some_and(|definition| {
-                    let may_change = match definition.update_mode {
-                        UpdateMode::ReadOnly => false,
-                        UpdateMode::PerBroker => !for_all,
-                        UpdateMode::ClusterWide => true,
-                    };
-                    may_change && definition.canonical(value).is_ok()
-                })
+                let Some(definition) = Scope::Broker.find(key) else { return true };
+                let may_change = match definition.update_mode {
+                    // For one listener it may change.
+                    UpdateMode::ReadOnly => definition.name != key.as_str(),
+                    UpdateMode::PerBroker => !for_all,
+                    UpdateMode::ClusterWide => true,
+                };
+                may_change && definition.canonical(value).is_ok()
             });
             good.map(|(key, value)| (key.clone(), value.clone())).collect()
         };
@@ -108,6 +112,10 @@ impl ServerConfig {
     }
 
     fn read(layers: Layers) -> Result<Self, ConfigError> {
+        Self::build(layers.clone()).map_err(|error| error.with_value(&layers))
+    }
+
+    fn build(layers: Layers) -> Result<Self, ConfigError> {
         let config = Self {
             node: Node::read(&layers)?,
             network: Network::read(&layers)?,
@@ -160,6 +168,12 @@ impl ServerConfig {
             let what = "a broker without the role controller must know where one is: set \
                         controller.quorum.bootstrap.servers=host:port";
             return Err(contradiction("process.roles", what.to_owned()));
+        }
+        if self.topic_defaults.retention_ms == 0 {
+            let what = "nothing would be kept; -1 is for ever, and 1 the shortest".to_owned();
+            let keys = ["log.retention.ms", "log.retention.minutes", "log.retention.hours"];
+            let set = keys.into_iter().find(|key| self.layers.text(key).as_deref() == Some("0"));
+            return Err(contradiction(set.unwrap_or("log.retention.ms"), what));
         }
         if quorum.voters.len() > 1 && network.controller_listener_names.is_empty() {
             let what = "controllers on other nodes are reached by a listener that must be named";

@@ -81,7 +81,8 @@ pub struct Network {
     pub connections_per_ip_max: u32,
     pub connections_per_ip_overrides: BTreeMap<String, u32>,
     pub connections_per_second_max: u32,
-    pub connections_idle_ms_max: u64,
+    /// `None` for ever.
+    pub connections_idle_ms_max: Option<u64>,
     pub failed_authentication_delay_ms: u64,
     /// `None` leaves the system's.
     pub socket_send_buffer_bytes: Option<u32>,
@@ -107,14 +108,15 @@ impl Network {
             threads: layers.get("num.network.threads")?,
             blocking_threads: layers.get("background.threads")?,
             request_bytes_max: layers.get("socket.request.max.bytes")?,
-            queued_request_bytes_max: positive(layers.get("queued.max.request.bytes")?),
+            queued_request_bytes_max: not_negative(layers.get("queued.max.request.bytes")?)
+                .filter(|bytes| *bytes > 0),
             queued_requests_max: layers.get("queued.max.requests")?,
             connections_max: layers.get("max.connections")?,
             listener_connections_max: listener_connections_max(layers),
             connections_per_ip_max: layers.get("max.connections.per.ip")?,
             connections_per_ip_overrides: per_ip_overrides(layers)?,
             connections_per_second_max: layers.get("max.connection.creation.rate")?,
-            connections_idle_ms_max: layers.get("connections.max.idle.ms")?,
+            connections_idle_ms_max: not_negative(layers.get("connections.max.idle.ms")?),
             failed_authentication_delay_ms: layers
                 .get("connection.failed.authentication.delay.ms")?,
             socket_send_buffer_bytes: buffer(layers.get("socket.send.buffer.bytes")?),
@@ -139,8 +141,8 @@ impl Network {
     }
 }
 
-fn positive(number: i64) -> Option<u64> {
-    u64::try_from(number).ok().filter(|number| *number > 0)
+fn not_negative(number: i64) -> Option<u64> {
+    u64::try_from(number).ok()
 }
 
 fn buffer(bytes: i32) -> Option<u32> {
@@ -247,7 +249,8 @@ impl Names {
     ) -> Result<Vec<Listener>, ConfigError> {
         const KEY: &str = "advertised.listeners";
         let given: Option<Vec<String>> = layers.find(KEY)?;
-        let is_given = given.is_some();
+        // Without this key, it is the other one that somebody must change.
+        let key = if given.is_some() { KEY } else { "listeners" };
         let advertised = match given {
             Some(texts) => self.listeners(KEY, texts)?,
             None => listeners.to_vec(),
@@ -259,15 +262,14 @@ impl Names {
                 continue;
             }
             if !listeners.iter().any(|other| other.name == *name) {
-                return Err(contradiction(KEY, format!("{name} is not among the listeners")));
+                return Err(contradiction(key, format!("{name} is not among the listeners")));
             }
             if listener.host == "0.0.0.0" || listener.host == "::" {
                 let what = format!(
-                    "clients cannot connect to {}; name an address that they reach{}",
-                    listener.host,
-                    if is_given { "" } else { " (without this key, listeners count)" }
+                    "clients cannot connect to {}; set {KEY} to an address that they reach",
+                    listener.host
                 );
-                return Err(contradiction(KEY, what));
+                return Err(contradiction(key, what));
             }
             kept.push(listener);
         }
@@ -297,7 +299,11 @@ fn inter_broker(advertised: &[Listener], layers: &Layers) -> Result<String, Conf
         None => layers.get(PROTOCOL)?,
     };
     if !advertised.is_empty() && !advertised.iter().any(|listener| listener.name == wanted) {
-        let what = format!("{wanted} is not among the advertised listeners");
+        let names: Vec<&str> = advertised.iter().map(|listener| &*listener.name).collect();
+        let what = format!(
+            "brokers are to talk over {wanted}, which is not advertised; name another ({})",
+            names.join(", ")
+        );
         return Err(contradiction(NAME, what));
     }
     Ok(wanted)

@@ -1,9 +1,5 @@
 //! What a topic is set to: its own values over the broker's.
 
-mod validate;
-
-pub use validate::{TopicConfigError, validate};
-
 use milena_protocol::records::{Codec, Level};
 
 use crate::{
@@ -82,7 +78,7 @@ impl TopicConfig {
         for (key, written) in overrides.iter().rev() {
             let definition = Scope::Topic.find(key);
             let value = definition.and_then(|key| Some((key, key.canonical(written).ok()?)));
-            // A value beyond its type's reach is none: the default stays.
+            // A value that is refused here leaves the default.
             let _ = value.map(|(key, value)| config.set(key, &value));
         }
         config
@@ -136,7 +132,7 @@ impl TopicConfig {
     };
 
     /// Takes one canonical value in.
-    fn set(&mut self, key: &Definition, value: &str) -> Result<(), ValueError> {
+    pub(crate) fn set(&mut self, key: &Definition, value: &str) -> Result<(), ValueError> {
         let done = match key.name {
             "segment.bytes" | "internal.segment.bytes" => put(&mut self.segment_bytes, value),
             "segment.ms" => put(&mut self.segment_ms, value),
@@ -188,11 +184,77 @@ impl TopicConfig {
             // Tiered storage is not served, and segments are not preallocated.
             _ => Some(()),
         };
-        done.ok_or_else(|| ValueError::new(key.name, value, Problem::OutOfReach))
+        // Only a number without sign can be refused here.
+        done.ok_or_else(|| ValueError::new(key.name, value, Problem::Below(0.0)))
     }
 }
 
 fn put<T: Typed>(place: &mut T, value: &str) -> Option<()> {
     *place = T::read(value)?;
     Some(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(pairs: &[(&str, &str)]) -> TopicConfig {
+        let entries = pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned()));
+        TopicConfig::defaults(&Layers::default()).unwrap().with(&entries.collect())
+    }
+
+    /// Whatever is read by the wrong key, or by none, shows here.
+    #[test]
+    fn every_key_changes_the_topic() {
+        // What nothing is done with.
+        let ignored = [
+            "preallocate",
+            "remote.log.copy.disable",
+            "remote.log.delete.on.disable",
+            "remote.storage.enable",
+        ];
+        let defaults = of(&[]);
+        let mut seen = Vec::new();
+        for key in Scope::Topic.keys().filter(|key| !ignored.contains(&key.name)) {
+            let candidates =
+                ["7654321", "4", "0.25", "true", "zstd", "compact", "0:1", "LogAppendTime"];
+            let values = candidates.into_iter().filter(|value| key.canonical(value).is_ok());
+            let changed =
+                values.map(|value| of(&[(key.name, value)])).find(|topic| *topic != defaults);
+            let changed = changed.unwrap_or_else(|| panic!("{} changes nothing", key.name));
+            assert!(key.name == "segment.bytes" || !seen.contains(&changed), "{}", key.name);
+            seen.push(changed);
+        }
+        assert_eq!(seen.len() + ignored.len(), Scope::Topic.keys().count());
+    }
+
+    #[test]
+    fn the_codec_has_the_level_of_its_own_key() {
+        let levels = [
+            ("compression.gzip.level", "5"),
+            ("compression.lz4.level", "6"),
+            ("compression.zstd.level", "-7"),
+        ];
+        for (name, codec, level) in [
+            ("uncompressed", Codec::None, None),
+            ("gzip", Codec::Gzip, Some(5)),
+            ("snappy", Codec::Snappy, None),
+            ("lz4", Codec::Lz4, Some(6)),
+            ("zstd", Codec::Zstd, Some(-7)),
+        ] {
+            let topic = of(&[levels.as_slice(), &[("compression.type", name)]].concat());
+            assert_eq!(topic.compression(), Some((codec, level)));
+        }
+        assert_eq!(of(&levels).compression(), None);
+        assert_eq!(of(&[("compression.type", "gzip")]).compression(), Some((Codec::Gzip, None)));
+    }
+
+    #[test]
+    fn what_is_not_allowed_any_more_is_left_out() {
+        let defaults = of(&[]);
+        assert_eq!(of(&[("segment.bytes", "1"), ("gone", "1"), ("retention.ms", "x")]), defaults);
+        assert_eq!(of(&[("internal.segment.bytes", "-1")]), defaults);
+        let small = of(&[("internal.segment.bytes", "100"), ("segment.bytes", "2097152")]);
+        assert_eq!(small.segment_bytes, 100);
+    }
 }
