@@ -1,5 +1,7 @@
 //! What people write, and what comes of it.
 
+use proptest::prelude::*;
+
 use super::*;
 use crate::properties::{Origin, parse, parse_override};
 
@@ -283,4 +285,17 @@ fn an_override_is_named_as_such() {
     let entries = [parse_override(1, "num.partitions=0").unwrap()];
     let error = ServerConfig::parse(&entries).unwrap_err();
     assert!(matches!(error, ConfigError::Value { origin: Origin::Override(1), .. }), "{error}");
+}
+
+proptest! {
+    #[test]
+    fn no_value_is_too_strange(at: prop::sample::Index, text in "\\PC{0,9}|-?[0-9]*|[a-z:,]*") {
+        let keys: Vec<&str> = Scope::Broker.keys().map(|key| key.name).collect();
+        let key = (*at.get(&keys)).to_owned();
+        let entry = Entry { key, value: text, origin: Origin::Line(1) };
+        if let Ok((config, _)) = ServerConfig::parse(&[entry]) {
+            // What was read once can be read again, by the same rules.
+            prop_assert_eq!(config.changed(&Entries::new(), &Entries::new()), Ok(config));
+        }
+    }
 }
