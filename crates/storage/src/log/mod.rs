@@ -5,6 +5,7 @@
 //! `ends`. Files are written by the journal's writer alone.
 
 mod append;
+mod bring_in;
 mod compact;
 mod configure;
 mod ends;

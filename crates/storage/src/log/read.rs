@@ -45,6 +45,8 @@ pub enum Piece {
 pub struct ReadPlan {
     pub pieces: Vec<Piece>,
     pub len: usize,
+    /// The segment that its file is of, and how often the log had been cut.
+    pub(super) source: Option<(Arc<Segment>, u64)>,
 }
 
 impl ReadPlan {
@@ -216,6 +218,7 @@ impl Log {
             }
             if len > 0 {
                 plan.push_file(&open, batch.position, len as usize);
+                plan.source = Some((Arc::clone(segment), self.ends.cuts()));
             }
             if batch.position + len == written && is_whole {
                 let behind = Some((segment.base_offset(), written));

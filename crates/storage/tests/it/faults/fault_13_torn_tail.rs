@@ -178,7 +178,7 @@ fn send(log: &Arc<Log>, sent: &mut Vec<String>, count: u64) {
 }
 
 /// A byte of some batch that its checksum covers.
-fn bad_byte(disk: &SimulatedDisk, file: &Path, seed: u64) -> u64 {
+pub(super) fn bad_byte(disk: &SimulatedDisk, file: &Path, seed: u64) -> u64 {
     let bytes = read(disk, file);
     let batches: Vec<&[u8]> = Batches::new(&bytes).map(|batch| batch.bytes()).collect();
     let index = seed as usize % batches.len();

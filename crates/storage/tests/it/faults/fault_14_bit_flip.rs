@@ -1,12 +1,18 @@
 //! A bit flips in the journal while the directory is down (fault 14): what was synced is never
-//! taken for a torn tail, and never dropped in silence.
+//! taken for a torn tail, and never dropped in silence. Or it flips in a closed segment: it is found
+//! when its range is brought in from the disk, nobody gets it, and what follows it stays.
 
 use std::path::Path;
 
-use milena_env::Disk;
-use milena_storage::StorageError;
+use milena_env::{Disk, Random};
+use milena_protocol::Offset;
+use milena_storage::{Limit, LogConfig, ReadError, StorageError};
 
-use super::{check, for_each_seed, history::History, machine::Machine, workload::Mix};
+use super::{
+    check, fault_13_torn_tail::bad_byte, for_each_seed, history::History, machine::Machine,
+    workload::Mix,
+};
+use crate::rig::{Rig, append, batch, partition};
 
 const MIX: Mix =
     Mix { topics: &["orders", "payments"], steps: 25, cuts: false, deletes_topics: false };
@@ -49,4 +55,65 @@ fn fault_14_bit_flip_in_the_journal_is_a_torn_tail_or_refused_by_name() {
     });
     let alone = std::env::var("MILENA_SEED").is_ok();
     assert!(alone || (refused > 20 && unharmed > 20), "{refused} refused, {unharmed} unharmed");
+}
+
+#[test]
+fn fault_14_bit_flip_in_a_closed_segment_is_found_before_it_is_served() {
+    for_each_seed(0..500, |seed| {
+        let mut random = Random::from_seed(seed);
+        let mut rig = Rig::new(seed, LogConfig { segment_bytes: 700, ..LogConfig::default() });
+        let directory = rig.open().unwrap();
+        let log = rig.log(&directory, "orders");
+        for index in 0..30 {
+            let value = format!("{index} {}", "x".repeat(random.below(200) as usize));
+            append(&log, batch(&[&value]), 0).unwrap();
+        }
+        let end = log.appended_end();
+        let is_clean = random.chance(1, 2);
+        match is_clean {
+            true => directory.close(1).unwrap(),
+            false => {
+                directory.run_pending();
+                directory.checkpoint().unwrap();
+                // A round says that nothing of it is needed any more.
+                append(&log, batch(&["last"]), 0).unwrap();
+                directory.run_pending();
+            }
+        }
+        drop((log, directory));
+        rig.crash();
+        let path = Path::new("/data/orders-0/00000000000000000000.log");
+        let bad = bad_byte(&rig.disk, path, seed);
+        rig.disk.flip_bit(path, bad).unwrap();
+        rig.disk.drop_caches();
+
+        let directory = rig.open().unwrap();
+        let log = directory.log(&partition("orders")).unwrap();
+        assert!(log.appended_end() >= end, "what follows is not cut");
+        let mut found = 0;
+        for offset in 0..end.0 {
+            let limit = Limit { bytes_max: 1 + random.below(400) as usize, at_least_one: true };
+            // The flip may be in a length, and what looks for an offset walks over that.
+            let brought_in = log.read(Offset(offset), end, limit).and_then(|plan| {
+                rig.disk.drop_caches();
+                assert!(!plan.is_cached(), "{offset} is not read yet");
+                log.bring_in(&plan)
+            });
+            match brought_in {
+                Ok(()) => {}
+                Err(ReadError::Storage(StorageError::Corrupt {
+                    path: named, position, ..
+                })) => {
+                    assert_eq!(named, path);
+                    assert!(position <= bad, "{position} is not where {bad} is");
+                    found += 1;
+                }
+                Err(other) => panic!("{other}"),
+            }
+        }
+        assert!(found > 0, "byte {bad} of {}", path.display());
+        assert!(log.appended_end() >= end);
+        append(&log, batch(&["goes on"]), 0).unwrap();
+        directory.run_pending();
+    });
 }
