@@ -1,9 +1,9 @@
-//! Key by key: names, types, defaults, importance and update modes are Kafka 4.3.1's.
+//! Key by key: names, types, defaults, limits, importance and update modes are Kafka 4.3.1's.
 //! `fixtures/keys.tsv` was printed by its own classes.
 
 use milena_config::{
     Definition, Scope,
-    definition::{Importance, UpdateMode},
+    definition::{Check, Importance, Type, UpdateMode},
 };
 
 /// Whose default is ours. Why, stands in `docs/configuration.md`.
@@ -47,7 +47,28 @@ fn line(scope: Scope, key: &Definition) -> String {
     let hidden = if key.is_hidden { "hidden" } else { "listed" };
     let kind = key.kind.name().to_lowercase();
     let default = key.default.unwrap_or("-");
-    [scope_name, key.name, &kind, default, importance, update_mode, hidden].join("\t")
+    let allowed = allowed(key);
+    [scope_name, key.name, &kind, default, importance, update_mode, hidden, &allowed].join("\t")
+}
+
+/// As Kafka's own documentation says it.
+fn allowed(key: &Definition) -> String {
+    match key.check {
+        Check::Range(min, max) if max.is_finite() => format!("[{min},...,{max}]"),
+        Check::Range(min, _) => format!("[{min},...]"),
+        Check::RangeOrMinusOne(min, max) => format!("[{min},...,{max}] or -1"),
+        Check::OneOf(texts) | Check::SomeOf(texts) => format!("[{}]", texts.join(", ")),
+        Check::OneOfIgnoringCase(texts) => format!("(case insensitive) [{}]", texts.join(", ")),
+        Check::NotEmpty if key.kind == Type::String => "non-empty string".to_owned(),
+        Check::None if key.name == "authorizer.class.name" => "non-null string".to_owned(),
+        // Kafka says nothing of lists that may hold anything, empty or not.
+        Check::None | Check::NotEmpty => String::new(),
+        Check::HostsAndPorts | Check::Voters => "non-empty list".to_owned(),
+        Check::ThrottledReplicas => {
+            "[partitionId]:[brokerId],[partitionId]:[brokerId],...".to_owned()
+        }
+        Check::OffsetReset => "[latest, earliest, by_duration:PnDTnHnMn.nS]".to_owned(),
+    }
 }
 
 #[test]
