@@ -1,0 +1,114 @@
+//! Kafka's APIs, one file each, named after the API. Every handler reads: parse, authorise,
+//! validate, act, answer.
+
+mod api_versions;
+mod call;
+mod create_topics;
+mod delete_topics;
+mod describe_cluster;
+mod fetch;
+mod list_offsets;
+mod metadata;
+mod produce;
+
+use std::{pin::Pin, rc::Rc};
+
+use milena_protocol::{
+    api::{
+        ApiKey, ApiVersionsRequest, CreateTopicsRequest, DeleteTopicsRequest,
+        DescribeClusterRequest, FetchRequest, ListOffsetsRequest, MetadataRequest,
+    },
+    open_request,
+};
+
+pub(crate) use self::call::{Call, Outcome};
+use crate::network::{
+    connection::{Client, CloseReason},
+    frames::Frame,
+    threads::Worker,
+};
+
+/// A request that is being served.
+pub(crate) enum Serving {
+    Done(Outcome),
+    Waiting(Pin<Box<dyn Future<Output = Outcome>>>),
+}
+
+impl std::fmt::Debug for Serving {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Done(_) => "Done",
+            Self::Waiting(_) => "Waiting",
+        })
+    }
+}
+
+/// The APIs whose handler has the usual form, with the modules that hold them. This is also what
+/// ApiVersions tells: what is not served is not advertised.
+macro_rules! served {
+    ($($module:ident: $Api:ident($Request:ty),)*) => {
+        /// What is served on a broker's listeners, in the order of keys once sorted.
+        pub(crate) const SERVED: &[ApiKey] = &[ApiKey::Produce, $(ApiKey::$Api),*];
+
+        /// Begins to serve a request; the frame is one whose key [`key_of`] has read.
+        pub(crate) fn serve(
+            worker: &Rc<Worker>,
+            client: &Rc<Client>,
+            key: ApiKey,
+            frame: Frame,
+        ) -> Serving {
+            let (worker, client) = (Rc::clone(worker), Rc::clone(client));
+            match key {
+                ApiKey::Produce => produce::serve(&worker, &client, frame),
+                $(ApiKey::$Api => Serving::Waiting(Box::pin(async move {
+                    let opened = match open_request(&frame.bytes) {
+                        Ok(opened) => opened,
+                        Err(error) => return Outcome::close(&error),
+                    };
+                    let call = Call::new(&worker, &client, &opened);
+                    if !key.api().has_version(call.version) {
+                        return api_versions::refuse(&call);
+                    }
+                    match call.decode::<$Request>(opened.body) {
+                        Ok(request) => $module::handle(&call, request).await,
+                        Err(outcome) => outcome,
+                    }
+                })),)*
+                other => Serving::Done(Outcome::Close(
+                    format!("{} is not served here", other.api().name).into(),
+                )),
+            }
+        }
+    };
+}
+
+served! {
+    api_versions: ApiVersions(ApiVersionsRequest<'_>),
+    create_topics: CreateTopics(CreateTopicsRequest<'_>),
+    delete_topics: DeleteTopics(DeleteTopicsRequest<'_>),
+    describe_cluster: DescribeCluster(DescribeClusterRequest),
+    fetch: Fetch(FetchRequest<'_>),
+    list_offsets: ListOffsets(ListOffsetsRequest<'_>),
+    metadata: Metadata(MetadataRequest<'_>),
+}
+
+/// Which API a frame calls. An unknown one ends the connection, and so does a version that is not
+/// served, save for ApiVersions, which has an answer to that.
+pub(crate) fn key_of(frame: &Frame) -> Result<ApiKey, CloseReason> {
+    let refuse = |reason: String| Err(CloseReason::Request(reason.into()));
+    let Some([a, b, c, d]) = frame.bytes.first_chunk() else {
+        return refuse(format!(
+            "a frame of {} bytes is too short for a request",
+            frame.bytes.len()
+        ));
+    };
+    let (number, version) = (i16::from_be_bytes([*a, *b]), i16::from_be_bytes([*c, *d]));
+    let Some(key) = ApiKey::from_number(number) else {
+        return refuse(format!("no API has the key {number}"));
+    };
+    let api = key.api();
+    if key == ApiKey::ApiVersions || (api.version_min..=api.stable_max).contains(&version) {
+        return Ok(key);
+    }
+    refuse(format!("version {version} of {} is not served", api.name))
+}

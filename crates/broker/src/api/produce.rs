@@ -1,0 +1,327 @@
+//! Produce: appends batches to partitions, and answers when they are where `acks` wants them.
+//!
+//! The batches stay in the frame that brought them: it is cut into pieces, none is copied. All
+//! partitions of a request are appended before anything is waited for.
+
+use std::{rc::Rc, sync::Arc, time::Duration};
+
+use bytes::{Buf, BytesMut};
+use milena_env::timer;
+use milena_protocol::{
+    ErrorCode, Offset, Uuid,
+    api::{
+        ProduceRequest, ProduceResponse,
+        produce::response::{
+            BatchIndexAndErrorMessage, PartitionProduceResponse, TopicProduceResponse,
+        },
+    },
+    open_request,
+    records::{self, RecordError},
+};
+use milena_storage::{AppendError, producers::Origin};
+use tokio::sync::Notify;
+
+use super::{Call, Outcome, Serving};
+use crate::{
+    authorizer::{Operation, Resource},
+    error_map::ToCode,
+    network::{connection::Client, frames::Frame, threads::Worker},
+    partition::{Partition, Reach, table::Topic},
+    topics,
+};
+
+/// What Kafka's own admin tools call themselves; they may write to internal topics.
+const ADMIN_CLIENT: &str = "__admin_client";
+
+/// What the request says beside its records.
+struct Terms {
+    version: i16,
+    acks: i16,
+    timeout: Duration,
+}
+
+/// One partition's records, and what becomes of them.
+struct Item {
+    index: i32,
+    /// Where the records lie in the frame.
+    records: std::ops::Range<usize>,
+    place: Result<Arc<Partition>, ErrorCode>,
+    fate: Fate,
+}
+
+/// What became of the records of one partition.
+enum Fate {
+    /// Nothing, with the reason in words where the code does not say it all.
+    Refused(ErrorCode, Option<Box<str>>, Vec<(i32, Box<str>)>),
+    Appended {
+        base_offset: Offset,
+        end: Offset,
+        append_time_ms: i64,
+    },
+}
+
+/// The items of one topic, in the order of the request.
+struct TopicItems {
+    name: Box<str>,
+    id: Uuid,
+    items: Vec<Item>,
+}
+
+/// Begins to serve: everything is appended when this returns.
+pub(super) fn serve(worker: &Rc<Worker>, client: &Rc<Client>, frame: Frame) -> Serving {
+    let Frame { mut bytes, charge } = frame;
+    let opened = match open_request(&bytes) {
+        Ok(opened) => opened,
+        Err(error) => return Serving::Done(Outcome::close(&error)),
+    };
+    let call = Call::new(worker, client, &opened);
+    let request: ProduceRequest<'_> = match call.decode(opened.body) {
+        Ok(request) => request,
+        Err(outcome) => return Serving::Done(outcome),
+    };
+    let terms = Terms {
+        version: call.version,
+        acks: request.acks,
+        timeout: Duration::from_millis(request.timeout_ms.max(0).unsigned_abs().into()),
+    };
+    let mut topics = place(&call, &request, &bytes);
+    let reply = call.reply;
+    drop(request);
+    append(worker, &terms, &mut bytes, &mut topics);
+    // The batches count as the journal's from here on.
+    drop((bytes, charge));
+    if terms.acks == 0 {
+        return Serving::Done(without_answer(&topics));
+    }
+    Serving::Waiting(Box::pin(async move {
+        settle(&terms, &mut topics).await;
+        reply.answer(&respond(&topics))
+    }))
+}
+
+/// Finds the partitions, and refuses what may not be written.
+fn place(call: &Call<'_>, request: &ProduceRequest<'_>, frame: &[u8]) -> Vec<TopicItems> {
+    let broker = call.broker();
+    let mut topics = Vec::with_capacity(request.topic_data.len());
+    for data in &request.topic_data {
+        let by_id = call.version >= 13;
+        let topic = if by_id {
+            broker.partitions.by_id(data.topic_id)
+        } else {
+            broker.partitions.by_name(data.name)
+        };
+        let name: Box<str> = topic.as_ref().map_or(data.name, |topic| &topic.name).into();
+        let refusal = refuse(call, request, topic.as_deref(), &name, by_id);
+        let items = data.partition_data.iter().map(|partition| {
+            let records = partition.records.as_ref().and_then(|records| records.as_slice());
+            let place = match (refusal, &topic) {
+                (Some(code), _) => Err(code),
+                (None, Some(topic)) => match topic.partition(partition.index) {
+                    Some(partition) => Ok(Arc::clone(partition)),
+                    None => Err(ErrorCode::UnknownTopicOrPartition),
+                },
+                (None, None) => Err(ErrorCode::UnknownTopicOrPartition),
+            };
+            let code = place.as_ref().err().copied().unwrap_or(ErrorCode::None);
+            Item {
+                index: partition.index,
+                records: range_in(frame, records.unwrap_or_default()),
+                place,
+                fate: Fate::Refused(code, None, Vec::new()),
+            }
+        });
+        let items = items.collect();
+        topics.push(TopicItems { name, id: data.topic_id, items });
+    }
+    topics
+}
+
+/// Why nothing may be written to a topic, if so.
+fn refuse(
+    call: &Call<'_>,
+    request: &ProduceRequest<'_>,
+    topic: Option<&Topic>,
+    name: &str,
+    by_id: bool,
+) -> Option<ErrorCode> {
+    if by_id && topic.is_none() {
+        return Some(ErrorCode::UnknownTopicId);
+    }
+    if !call.may(Operation::Write, Resource::Topic(name)) {
+        return Some(ErrorCode::TopicAuthorizationFailed);
+    }
+    if topics::is_internal(name) && call.client_id != Some(ADMIN_CLIENT) {
+        return Some(ErrorCode::InvalidTopicException);
+    }
+    topic.is_none().then_some(ErrorCode::UnknownTopicOrPartition).or_else(|| {
+        let is_valid = matches!(request.acks, -1..=1);
+        (!is_valid).then_some(ErrorCode::InvalidRequiredAcks)
+    })
+}
+
+/// Where a part of a frame lies in it.
+fn range_in(frame: &[u8], part: &[u8]) -> std::ops::Range<usize> {
+    if part.is_empty() {
+        return 0..0;
+    }
+    let start = part.as_ptr().addr() - frame.as_ptr().addr();
+    start..start + part.len()
+}
+
+/// Cuts the batches out of the frame and appends each. They are in the order of the frame.
+fn append(worker: &Worker, terms: &Terms, frame: &mut BytesMut, topics: &mut [TopicItems]) {
+    let mut at = 0;
+    for item in topics.iter_mut().flat_map(|topic| &mut topic.items) {
+        let batch = if item.records.is_empty() {
+            BytesMut::new()
+        } else {
+            frame.advance(item.records.start - at);
+            at = item.records.end;
+            frame.split_to(item.records.len())
+        };
+        if let Ok(partition) = &item.place {
+            item.fate = append_one(worker, terms, partition, batch);
+        }
+    }
+}
+
+fn append_one(
+    worker: &Worker,
+    terms: &Terms,
+    partition: &Arc<Partition>,
+    mut batch: BytesMut,
+) -> Fate {
+    let (epoch, in_sync) = {
+        let leader = partition.leader();
+        (leader.epoch(), leader.in_sync_count())
+    };
+    if terms.acks == -1 && in_sync < partition.min_in_sync() {
+        return Fate::Refused(ErrorCode::NotEnoughReplicas, None, Vec::new());
+    }
+    let log = &partition.log;
+    let mut scratch = worker.scratch.borrow_mut();
+    let origin = records::Origin::Client;
+    let validated = match log.prepare(&mut batch, terms.version, origin, &mut scratch) {
+        Ok(validated) => validated,
+        Err(error) => return refused_records(&error),
+    };
+    let append_time_ms = if log.config().log_append_time { validated.max_timestamp } else { -1 };
+    match log.append_as_leader(batch, &validated, epoch, Origin::Client) {
+        Ok(appended) => {
+            Fate::Appended { base_offset: appended.base_offset, end: appended.end, append_time_ms }
+        }
+        Err(error) => {
+            if let AppendError::Storage(error) = &error {
+                tracing::debug!(partition = %log.name(), %error, "not appended");
+            }
+            Fate::Refused(error.code(), Some(error.to_string().into()), Vec::new())
+        }
+    }
+}
+
+fn refused_records(error: &RecordError) -> Fate {
+    let rejected = match error {
+        RecordError::Rejected(rejected) => {
+            let reason = |r: &records::RejectedRecord| (r.index, r.reason.to_string().into());
+            rejected.records.iter().map(reason).collect()
+        }
+        _ => Vec::new(),
+    };
+    Fate::Refused(error.code(), Some(error.to_string().into()), rejected)
+}
+
+/// Nobody waits for an answer; an error closes the connection, so that the client looks anew.
+fn without_answer(topics: &[TopicItems]) -> Outcome {
+    for topic in topics {
+        for item in &topic.items {
+            if let Fate::Refused(code, ..) = item.fate {
+                let reason = format!(
+                    "produce with acks=0 to {}-{} failed with {}",
+                    topic.name,
+                    item.index,
+                    code.name()
+                );
+                return Outcome::Close(reason.into());
+            }
+        }
+    }
+    Outcome::Nothing
+}
+
+/// Waits until every batch is where `acks` wants it; the fate of one for which that will not
+/// happen is changed.
+async fn settle(terms: &Terms, topics: &mut [TopicItems]) {
+    let reach = if terms.acks == -1 { Reach::HighWatermark } else { Reach::Durable };
+    let appended = |item: &Item| match (&item.place, &item.fate) {
+        (Ok(partition), Fate::Appended { end, .. }) => Some((Arc::clone(partition), *end)),
+        _ => None,
+    };
+    let is_settled = |item: &Item| {
+        appended(item).is_none_or(|(partition, end)| {
+            partition.has_reached(reach, end) || partition.log.is_closed()
+        })
+    };
+    let items = || topics.iter().flat_map(|topic| &topic.items);
+    if !items().all(is_settled) {
+        let wake = Arc::new(Notify::new());
+        let pending = items().filter(|item| !is_settled(item)).filter_map(appended);
+        let _registrations: Vec<_> =
+            pending.map(|(partition, end)| partition.watch(reach, end, &wake)).collect();
+        let all = async {
+            while !items().all(is_settled) {
+                wake.notified().await;
+            }
+        };
+        // A client that waits for ever is no use to anybody.
+        timer::timeout(terms.timeout, all).await;
+    }
+    for item in topics.iter_mut().flat_map(|topic| &mut topic.items) {
+        let Some((partition, end)) = appended(item) else { continue };
+        if partition.has_reached(reach, end) {
+            continue;
+        }
+        let code = if partition.log.is_offline() {
+            ErrorCode::KafkaStorageError
+        } else if partition.log.is_closed() {
+            ErrorCode::NotLeaderOrFollower
+        } else {
+            ErrorCode::RequestTimedOut
+        };
+        item.fate = Fate::Refused(code, None, Vec::new());
+    }
+}
+
+fn respond(topics: &[TopicItems]) -> ProduceResponse<'_> {
+    let responses = topics.iter().map(|topic| TopicProduceResponse {
+        name: &topic.name,
+        topic_id: topic.id,
+        partition_responses: topic.items.iter().map(respond_one).collect(),
+        ..Default::default()
+    });
+    ProduceResponse { responses: responses.collect(), ..Default::default() }
+}
+
+fn respond_one(item: &Item) -> PartitionProduceResponse<'_> {
+    let response = PartitionProduceResponse { index: item.index, ..Default::default() };
+    match &item.fate {
+        Fate::Refused(code, message, rejected) => PartitionProduceResponse {
+            error_code: *code as i16,
+            base_offset: -1,
+            error_message: message.as_deref(),
+            record_errors: rejected
+                .iter()
+                .map(|(index, message)| BatchIndexAndErrorMessage {
+                    batch_index: *index,
+                    batch_index_error_message: Some(message),
+                })
+                .collect(),
+            ..response
+        },
+        Fate::Appended { base_offset, append_time_ms, .. } => PartitionProduceResponse {
+            base_offset: base_offset.0,
+            log_append_time_ms: *append_time_ms,
+            log_start_offset: item.place.as_ref().map_or(-1, |p| p.log.start_offset().0),
+            ..response
+        },
+    }
+}

@@ -1,0 +1,69 @@
+//! What all parts of a broker share.
+
+use std::{
+    sync::{Arc, PoisonError, RwLock},
+    time::Duration,
+};
+
+use milena_config::ServerConfig;
+use milena_env::Clock;
+use milena_metadata::{
+    MetadataNode,
+    image::{MetadataImage, SupportedFeature},
+};
+use milena_storage::LogDirectory;
+
+use crate::{
+    authorizer::Authorizer,
+    fetch::SessionCache,
+    network::{budget::Budget, listeners::Connections},
+    partition::table::Partitions,
+};
+
+/// What the configuration says about connections.
+#[derive(Clone, Debug)]
+pub(crate) struct NetworkSettings {
+    /// `socket.request.max.bytes`
+    pub(crate) request_bytes_max: usize,
+    /// Their names, in the order of `listeners`.
+    pub(crate) listeners: Vec<String>,
+    /// `connections.max.idle.ms`; none means for ever.
+    pub(crate) idle_max: Option<Duration>,
+    /// `milena.shutdown.timeout.ms`
+    pub(crate) drain_timeout: Duration,
+}
+
+#[derive(Debug)]
+pub(crate) struct Broker {
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) cluster_id: String,
+    pub(crate) node_id: i32,
+    /// As it is now: some keys can be changed while the broker runs.
+    pub(crate) config: Arc<RwLock<Arc<ServerConfig>>>,
+    pub(crate) network: NetworkSettings,
+    pub(crate) budget: Arc<Budget>,
+    pub(crate) connections: Arc<Connections>,
+    pub(crate) authorizer: Box<dyn Authorizer>,
+    pub(crate) metadata: Arc<MetadataNode>,
+    /// What this version can do, with the levels of each.
+    pub(crate) features: Vec<SupportedFeature>,
+    pub(crate) directories: Vec<Arc<LogDirectory>>,
+    pub(crate) partitions: Arc<Partitions>,
+    pub(crate) fetch_sessions: SessionCache,
+}
+
+impl Broker {
+    /// The cluster as it is now.
+    pub(crate) fn image(&self) -> Arc<MetadataImage> {
+        self.metadata.image()
+    }
+
+    pub(crate) fn config(&self) -> Arc<ServerConfig> {
+        Arc::clone(&self.config.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// The name of the listener at this place of the configuration.
+    pub(crate) fn listener_name(&self, place: usize) -> &str {
+        self.network.listeners.get(place).map_or("", |name| name)
+    }
+}

@@ -1,0 +1,107 @@
+//! Where errors become Kafka's codes: the only such place.
+
+use milena_metadata::MetadataError;
+use milena_protocol::{
+    ErrorCode,
+    records::{RecordError, Rejection},
+};
+use milena_storage::{AppendError, ReadError, StorageError, producers::SequenceError};
+
+use crate::partition::EpochCheck;
+
+/// What a client is told about an error.
+pub(crate) trait ToCode {
+    fn code(&self) -> ErrorCode;
+}
+
+impl ToCode for RecordError {
+    fn code(&self) -> ErrorCode {
+        match self {
+            Self::Length(_) | Self::Magic(_) | Self::Crc { .. } | Self::Codec { .. } => {
+                ErrorCode::CorruptMessage
+            }
+            Self::NoBatch { .. }
+            | Self::BytesBehindBatch(_)
+            | Self::OldMagic(_)
+            | Self::BaseOffset(_)
+            | Self::Count { .. }
+            | Self::Control
+            | Self::DeleteHorizon
+            | Self::Sequence(_)
+            | Self::Framing { .. }
+            | Self::OffsetDelta { .. }
+            | Self::BytesBehindRecords
+            | Self::OverBudget { .. } => ErrorCode::InvalidRecord,
+            Self::TooLarge { .. } => ErrorCode::MessageTooLarge,
+            Self::UnknownCodec(_) | Self::ZstdTooEarly => ErrorCode::UnsupportedCompressionType,
+            Self::AppendTime => ErrorCode::InvalidTimestamp,
+            Self::Rejected(rejected) => match rejected.records.first().map(|first| first.reason) {
+                Some(Rejection::Timestamp { .. }) => ErrorCode::InvalidTimestamp,
+                Some(Rejection::NullKey) | None => ErrorCode::InvalidRecord,
+            },
+        }
+    }
+}
+
+impl ToCode for StorageError {
+    /// Whatever it is, this replica is of no use now, and a client looks for another one.
+    fn code(&self) -> ErrorCode {
+        ErrorCode::KafkaStorageError
+    }
+}
+
+impl ToCode for AppendError {
+    fn code(&self) -> ErrorCode {
+        match self {
+            Self::Storage(error) => error.code(),
+            Self::DiskFull(_) => ErrorCode::KafkaStorageError,
+            // It is about to lead again, or to be gone; either way the client asks anew.
+            Self::Closed(_) | Self::Paused(_) | Self::OldEpoch { .. } => {
+                ErrorCode::NotLeaderOrFollower
+            }
+            Self::Sequence(error) => error.code(),
+            Self::LargerThanSegment { .. } => ErrorCode::RecordListTooLarge,
+            Self::Batch(_) => ErrorCode::CorruptMessage,
+            Self::OutOfOrder { .. } | Self::Marker(_) => ErrorCode::InvalidRecord,
+        }
+    }
+}
+
+impl ToCode for SequenceError {
+    fn code(&self) -> ErrorCode {
+        match self {
+            Self::OutOfOrderSequence { .. } => ErrorCode::OutOfOrderSequenceNumber,
+            Self::InvalidProducerEpoch { .. } => ErrorCode::InvalidProducerEpoch,
+            Self::InvalidTransactionState { .. } => ErrorCode::InvalidTxnState,
+            Self::CoordinatorFenced { .. } => ErrorCode::TransactionCoordinatorFenced,
+        }
+    }
+}
+
+impl ToCode for ReadError {
+    fn code(&self) -> ErrorCode {
+        match self {
+            Self::Storage(error) => error.code(),
+            Self::OutOfRange { .. } => ErrorCode::OffsetOutOfRange,
+        }
+    }
+}
+
+impl ToCode for EpochCheck {
+    fn code(&self) -> ErrorCode {
+        match self {
+            Self::Current => ErrorCode::None,
+            Self::Old => ErrorCode::FencedLeaderEpoch,
+            Self::Unknown => ErrorCode::UnknownLeaderEpoch,
+        }
+    }
+}
+
+impl ToCode for MetadataError {
+    fn code(&self) -> ErrorCode {
+        match self {
+            Self::NotController(_) | Self::Stopped => ErrorCode::NotController,
+            Self::Request(_) => ErrorCode::InvalidRequest,
+        }
+    }
+}

@@ -1,0 +1,24 @@
+//! The broker: connections, Kafka's APIs, partitions.
+//!
+//! Start at [`Server::start`]. The way of a record: `network/connection` -> `api/produce` -> the
+//! partition's log -> the journal -> `partition` (high watermark) -> `api/produce` answers; out by
+//! `api/fetch` and `network/outgoing`. `ARCHITECTURE.md` walks it.
+#![forbid(unsafe_code)]
+
+mod api;
+mod authorizer;
+mod broker;
+mod config_schema;
+mod error;
+mod error_map;
+mod fetch;
+mod limits;
+mod log_config;
+mod network;
+mod partition;
+mod server;
+mod topics;
+
+pub use error::StartError;
+pub use milena_storage::StorageError;
+pub use server::{Outside, Server};

@@ -1,0 +1,19 @@
+//! Every bound of the broker that is not a configuration key, in one place.
+
+/// What is read of a connection before it is known how long the frame is.
+pub(crate) const FIRST_READ_BYTES: usize = 16 << 10;
+
+/// A frame up to this length gets all of its buffer at once; a longer one as its bytes arrive.
+pub(crate) const FRAME_BYTES_AT_ONCE: usize = 1 << 20;
+
+/// Produce requests of one connection that wait for their records to become durable.
+pub(crate) const IN_FLIGHT_MAX: usize = 128;
+
+/// Bytes of answers that a connection has not taken yet, above which it gets no more to do.
+pub(crate) const UNSENT_BYTES_MAX: usize = 1 << 20;
+
+/// Pieces of answers that go out with one system call.
+pub(crate) const PIECES_AT_ONCE: usize = 64;
+
+/// Partitions in all fetch sessions together; a client that finds no room names them each time.
+pub(crate) const SESSION_PARTITIONS_MAX: usize = 1_000_000;

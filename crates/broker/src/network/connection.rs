@@ -1,0 +1,218 @@
+//! One connection: reads requests, has them served, sends the answers in the order of the requests.
+//!
+//! Produce requests overlap: the next one is begun while earlier ones wait for their records to
+//! become durable. Any other request begins when all before it are answered, as Kafka's clients may
+//! rely on. What is in flight is bounded by not reading.
+
+use std::{
+    cell::{Cell, RefCell},
+    collections::VecDeque,
+    future::poll_fn,
+    io,
+    net::SocketAddr,
+    rc::Rc,
+    task::{Context, Poll, Waker},
+    time::Duration,
+};
+
+use milena_protocol::api::ApiKey;
+
+use super::{
+    frames::{Frame, FrameError, Frames},
+    outgoing::Outgoing,
+    threads::Worker,
+    transport::Transport,
+};
+use crate::{
+    api::{self, Outcome, Serving},
+    limits::{IN_FLIGHT_MAX, UNSENT_BYTES_MAX},
+};
+
+/// Who is at the other end, as far as handlers care.
+#[derive(Debug)]
+pub(crate) struct Client {
+    pub(crate) peer: SocketAddr,
+    /// The place of the listener, in the configuration, that it came in by.
+    pub(crate) listener: usize,
+    /// Name and version of its software, as ApiVersions told them.
+    pub(crate) software: RefCell<Option<(Box<str>, Box<str>)>>,
+}
+
+/// What others of the thread may do to a connection.
+#[derive(Debug, Default)]
+pub(crate) struct Handle {
+    last_active: Cell<Duration>,
+    ending: Cell<Option<Ending>>,
+    waker: RefCell<Option<Waker>>,
+}
+
+/// How a connection is to end from the outside.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Ending {
+    /// Nothing new is begun; what is in flight is answered.
+    Drain,
+    Idle,
+}
+
+impl Handle {
+    pub(crate) fn end(&self, how: Ending) {
+        self.ending.set(Some(how));
+        if let Some(waker) = self.waker.borrow_mut().take() {
+            waker.wake();
+        }
+    }
+
+    pub(crate) fn last_active(&self) -> Duration {
+        self.last_active.get()
+    }
+}
+
+/// Why a connection is closed by the broker.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum CloseReason {
+    #[error(transparent)]
+    Frame(#[from] FrameError),
+    #[error("sending failed: {0}")]
+    Send(#[source] io::Error),
+    #[error("{0}")]
+    Request(Box<str>),
+    #[error("it was idle for longer than connections.max.idle.ms")]
+    Idle,
+}
+
+#[derive(Debug)]
+pub(crate) struct Connection {
+    worker: Rc<Worker>,
+    client: Rc<Client>,
+    handle: Rc<Handle>,
+    transport: Transport,
+    frames: Frames,
+    /// A request that has to wait for those before it.
+    next: Option<(ApiKey, Frame)>,
+    in_flight: VecDeque<(ApiKey, Serving)>,
+    outgoing: Outgoing,
+}
+
+impl Connection {
+    pub(crate) fn new(
+        worker: &Rc<Worker>,
+        client: Client,
+        handle: &Rc<Handle>,
+        transport: Transport,
+    ) -> Self {
+        let budget = &worker.broker.budget;
+        let frame_bytes_max = worker.broker.network.request_bytes_max;
+        Self {
+            worker: Rc::clone(worker),
+            client: Rc::new(client),
+            handle: Rc::clone(handle),
+            transport,
+            frames: Frames::new(budget, frame_bytes_max),
+            next: None,
+            in_flight: VecDeque::new(),
+            outgoing: Outgoing::new(budget.charge()),
+        }
+    }
+
+    /// Serves the connection until one of both sides ends it.
+    pub(crate) async fn run(mut self) {
+        self.touch();
+        if let Err(reason) = poll_fn(|context| self.poll(context)).await {
+            let peer = self.client.peer;
+            match reason {
+                CloseReason::Frame(FrameError::Io(_)) | CloseReason::Send(_) => {
+                    tracing::debug!(%peer, %reason, "connection lost");
+                }
+                CloseReason::Idle => tracing::debug!(%peer, %reason, "connection closed"),
+                reason => tracing::warn!(%peer, %reason, "connection closed"),
+            }
+        }
+    }
+
+    fn poll(&mut self, context: &mut Context<'_>) -> Poll<Result<(), CloseReason>> {
+        self.note_waker(context.waker());
+        loop {
+            self.poll_in_flight(context)?;
+            if let Poll::Ready(sent) = self.outgoing.poll_send(context, &mut self.transport) {
+                sent.map_err(CloseReason::Send)?;
+            }
+            match self.handle.ending.get() {
+                Some(Ending::Idle) => return Poll::Ready(Err(CloseReason::Idle)),
+                Some(Ending::Drain) => {
+                    let is_done = self.in_flight.is_empty() && self.outgoing.is_empty();
+                    return if is_done { Poll::Ready(Ok(())) } else { Poll::Pending };
+                }
+                None => {}
+            }
+            // Also read while requests wait: a client that has gone away is noticed at once.
+            if self.next.is_none() && self.has_room() {
+                let mut first = self.worker.first_read.borrow_mut();
+                let next = self.frames.poll_next(context, &mut self.transport, &mut first);
+                drop(first);
+                match next {
+                    Poll::Ready(Ok(Some(frame))) => {
+                        self.touch();
+                        self.next = Some((api::key_of(&frame)?, frame));
+                    }
+                    Poll::Ready(Ok(None)) => return Poll::Ready(Ok(())),
+                    Poll::Ready(Err(error)) => return Poll::Ready(Err(error.into())),
+                    Poll::Pending => return Poll::Pending,
+                }
+            }
+            if !self.start_next() {
+                return Poll::Pending;
+            }
+        }
+    }
+
+    /// Answers leave in the order of their requests, so only the first one matters.
+    fn poll_in_flight(&mut self, context: &mut Context<'_>) -> Result<(), CloseReason> {
+        while let Some((_, serving)) = self.in_flight.front_mut() {
+            let outcome = match serving {
+                Serving::Waiting(future) => match future.as_mut().poll(context) {
+                    Poll::Ready(outcome) => outcome,
+                    Poll::Pending => return Ok(()),
+                },
+                Serving::Done(outcome) => std::mem::replace(outcome, Outcome::Nothing),
+            };
+            self.in_flight.pop_front();
+            self.touch();
+            match outcome {
+                Outcome::Answer(answer) => self.outgoing.push(*answer),
+                Outcome::Nothing => {}
+                Outcome::Close(reason) => return Err(CloseReason::Request(reason)),
+            }
+        }
+        Ok(())
+    }
+
+    /// Begins the next request, unless it has to wait for others. Says whether it was begun.
+    fn start_next(&mut self) -> bool {
+        let only_produce = || self.in_flight.iter().all(|(api, _)| *api == ApiKey::Produce);
+        let may_start = match &self.next {
+            Some((ApiKey::Produce, _)) => only_produce(),
+            Some(_) => self.in_flight.is_empty(),
+            None => false,
+        };
+        if may_start && let Some((api, frame)) = self.next.take() {
+            let serving = api::serve(&self.worker, &self.client, api, frame);
+            self.in_flight.push_back((api, serving));
+        }
+        may_start
+    }
+
+    fn has_room(&self) -> bool {
+        self.in_flight.len() < IN_FLIGHT_MAX && self.outgoing.unsent() < UNSENT_BYTES_MAX
+    }
+
+    fn touch(&self) {
+        self.handle.last_active.set(self.worker.broker.clock.monotonic());
+    }
+
+    fn note_waker(&self, waker: &Waker) {
+        let mut known = self.handle.waker.borrow_mut();
+        if !known.as_ref().is_some_and(|known| known.will_wake(waker)) {
+            *known = Some(waker.clone());
+        }
+    }
+}

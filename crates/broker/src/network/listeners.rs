@@ -1,0 +1,142 @@
+//! Opens the ports, accepts connections and spreads them over the I/O threads.
+
+use std::{
+    collections::BTreeMap,
+    io,
+    net::IpAddr,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use milena_env::{
+    net::{self, Handover, TcpListener},
+    timer,
+};
+use tokio::sync::mpsc::UnboundedSender;
+
+use super::{
+    connection::Client,
+    threads::{Order, Permit},
+};
+
+/// How long nothing is accepted after that failed for want of descriptors.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// Counts connections, in all and by address.
+#[derive(Debug)]
+pub(crate) struct Connections {
+    max: usize,
+    max_per_ip: usize,
+    count: AtomicUsize,
+    by_ip: Mutex<BTreeMap<IpAddr, usize>>,
+}
+
+/// One connection that is counted.
+#[derive(Debug)]
+struct Counted(Arc<Connections>, IpAddr);
+
+impl Connections {
+    pub(crate) fn new(max: usize, max_per_ip: usize) -> Arc<Self> {
+        Arc::new(Self { max, max_per_ip, count: AtomicUsize::new(0), by_ip: Mutex::default() })
+    }
+
+    pub(crate) fn count(&self) -> usize {
+        self.count.load(Ordering::Relaxed)
+    }
+
+    fn admit(self: &Arc<Self>, ip: IpAddr) -> Option<Permit> {
+        if self.count.load(Ordering::Relaxed) >= self.max {
+            return None;
+        }
+        let mut by_ip = self.by_ip.lock().unwrap_or_else(PoisonError::into_inner);
+        let of_ip = by_ip.entry(ip).or_default();
+        if *of_ip >= self.max_per_ip {
+            return None;
+        }
+        *of_ip += 1;
+        self.count.fetch_add(1, Ordering::Relaxed);
+        Some(Box::new(Counted(Arc::clone(self), ip)))
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        let Self(connections, ip) = self;
+        connections.count.fetch_sub(1, Ordering::Relaxed);
+        let mut by_ip = connections.by_ip.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(of_ip) = by_ip.get_mut(ip) {
+            *of_ip -= 1;
+            if *of_ip == 0 {
+                by_ip.remove(ip);
+            }
+        }
+    }
+}
+
+/// Accepts on one port for ever.
+pub(crate) async fn accept_all(
+    listener: TcpListener,
+    number: usize,
+    connections: Arc<Connections>,
+    threads: Vec<UnboundedSender<Order>>,
+) {
+    for turn in 0_usize.. {
+        let (stream, peer) = match net::accept(&listener).await {
+            Ok(accepted) => accepted,
+            Err(error) => {
+                if is_everybodys(&error) {
+                    tracing::error!(%error, "no connection can be accepted; raise ulimit -n");
+                    timer::sleep(PAUSE).await;
+                }
+                continue;
+            }
+        };
+        let Some(permit) = connections.admit(peer.ip()) else {
+            tracing::warn!(
+                %peer,
+                "connection refused: max.connections or max.connections.per.ip is reached"
+            );
+            continue;
+        };
+        let client = Client { peer, listener: number, software: None.into() };
+        let Some(thread) = threads.get(turn % threads.len().max(1)) else { return };
+        match Handover::give(stream) {
+            // A thread that is gone means that the broker stops.
+            Ok(handover) => drop(thread.send(Order::Serve(handover, client, permit))),
+            Err(error) => tracing::warn!(%error, %peer, "connection lost"),
+        }
+    }
+}
+
+/// Whether an error of accept concerns everybody rather than that one connection.
+fn is_everybodys(error: &io::Error) -> bool {
+    !matches!(
+        error.kind(),
+        io::ErrorKind::ConnectionReset
+            | io::ErrorKind::ConnectionAborted
+            | io::ErrorKind::Interrupted
+    )
+}
+
+#[cfg(test)]
+mod test {
+    use super::*;
+
+    #[test]
+    fn connections_are_counted_in_all_and_by_address() {
+        let connections = Connections::new(3, 2);
+        let (one, two) = (IpAddr::from([127, 0, 0, 1]), IpAddr::from([127, 0, 0, 2]));
+        let first = connections.admit(one).unwrap();
+        let _second = connections.admit(one).unwrap();
+        assert!(connections.admit(one).is_none(), "two of an address");
+        let _third = connections.admit(two).unwrap();
+        assert!(connections.admit(two).is_none(), "three in all");
+        drop(first);
+        assert_eq!(connections.count(), 2);
+        assert!(connections.admit(one).is_some());
+        assert_eq!(connections.by_ip.lock().unwrap().len(), 2);
+    }
+}

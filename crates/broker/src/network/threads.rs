@@ -1,0 +1,152 @@
+//! The I/O threads, each a runtime of its own with its own connections.
+
+use std::{
+    cell::{Cell, RefCell},
+    collections::BTreeMap,
+    io,
+    rc::Rc,
+    sync::Arc,
+    thread::JoinHandle,
+    time::Duration,
+};
+
+use milena_env::{net::Handover, spawn_thread, timer};
+use milena_protocol::records::Scratch;
+use tokio::{
+    sync::mpsc::{self, UnboundedReceiver, UnboundedSender},
+    task::LocalSet,
+};
+
+use super::{
+    connection::{Client, Connection, Ending, Handle},
+    transport::Transport,
+};
+use crate::{broker::Broker, limits::FIRST_READ_BYTES};
+
+/// What an I/O thread is told.
+#[derive(Debug)]
+pub(crate) enum Order {
+    /// A new connection, and who is at the other end.
+    Serve(Handover, Client, Permit),
+    /// Answer what is in flight, begin nothing new, end.
+    Drain,
+}
+
+/// A place among the connections that are allowed; free again when dropped.
+pub(crate) type Permit = Box<dyn Send + Sync + std::fmt::Debug>;
+
+/// What the connections of one thread share.
+#[derive(Debug)]
+pub(crate) struct Worker {
+    pub(crate) broker: Arc<Broker>,
+    pub(crate) first_read: RefCell<Box<[u8; FIRST_READ_BYTES]>>,
+    pub(crate) scratch: RefCell<Scratch>,
+    connections: RefCell<BTreeMap<u64, Rc<Handle>>>,
+    next_id: Cell<u64>,
+}
+
+/// The I/O threads, as the others see them.
+#[derive(Debug)]
+pub(crate) struct IoThreads {
+    orders: Vec<UnboundedSender<Order>>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+impl IoThreads {
+    pub(crate) fn start(broker: &Arc<Broker>, count: usize) -> io::Result<Self> {
+        let (mut orders, mut threads) = (Vec::new(), Vec::new());
+        for number in 0..count {
+            let (order, inbox) = mpsc::unbounded_channel();
+            let broker = Arc::clone(broker);
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+            threads.push(spawn_thread(&format!("io-{number}"), move || {
+                LocalSet::new().block_on(&runtime, run(broker, inbox));
+            })?);
+            orders.push(order);
+        }
+        Ok(Self { orders, threads })
+    }
+
+    pub(crate) fn orders(&self) -> Vec<UnboundedSender<Order>> {
+        self.orders.clone()
+    }
+
+    /// Lets the connections finish what is in flight, and waits for that.
+    pub(crate) fn drain(&mut self) {
+        for order in self.orders.drain(..) {
+            // A thread that is gone has nothing in flight.
+            let _ = order.send(Order::Drain);
+        }
+        for thread in self.threads.drain(..) {
+            if let Err(panic) = thread.join() {
+                std::panic::resume_unwind(panic);
+            }
+        }
+    }
+}
+
+/// The life of an I/O thread.
+async fn run(broker: Arc<Broker>, mut inbox: UnboundedReceiver<Order>) {
+    let worker = Rc::new(Worker {
+        broker,
+        first_read: RefCell::new(Box::new([0; FIRST_READ_BYTES])),
+        scratch: RefCell::default(),
+        connections: RefCell::default(),
+        next_id: Cell::new(0),
+    });
+    let sweeper = tokio::task::spawn_local(sweep(Rc::clone(&worker)));
+    while let Some(Order::Serve(handover, client, permit)) = inbox.recv().await {
+        match handover.take() {
+            Ok(stream) => {
+                worker.serve(Transport::Plain(stream), client, permit);
+            }
+            Err(error) => tracing::warn!(%error, peer = %client.peer, "connection not taken up"),
+        }
+    }
+    worker.drain().await;
+    sweeper.abort();
+}
+
+impl Worker {
+    fn serve(self: &Rc<Self>, transport: Transport, client: Client, permit: Permit) {
+        let id = self.next_id.get();
+        self.next_id.set(id + 1);
+        let handle = Rc::new(Handle::default());
+        self.connections.borrow_mut().insert(id, Rc::clone(&handle));
+        let connection = Connection::new(self, client, &handle, transport);
+        let worker = Rc::clone(self);
+        tokio::task::spawn_local(async move {
+            connection.run().await;
+            worker.connections.borrow_mut().remove(&id);
+            drop(permit);
+        });
+    }
+
+    async fn drain(&self) {
+        self.connections.borrow().values().for_each(|handle| handle.end(Ending::Drain));
+        let clock = &self.broker.clock;
+        let deadline = clock.monotonic() + self.broker.network.drain_timeout;
+        while !self.connections.borrow().is_empty() && clock.monotonic() < deadline {
+            timer::sleep(Duration::from_millis(1)).await;
+        }
+    }
+}
+
+/// Closes connections on which nothing has happened for too long; wakes those that wait for the
+/// budget, since the journal gives bytes back without a word.
+async fn sweep(worker: Rc<Worker>) {
+    let idle_max = worker.broker.network.idle_max;
+    let mut looked_at = worker.broker.clock.monotonic();
+    loop {
+        timer::sleep(Duration::from_millis(20)).await;
+        worker.broker.budget.wake();
+        let now = worker.broker.clock.monotonic();
+        let Some(idle_max) = idle_max.filter(|idle| now >= looked_at + *idle / 4) else { continue };
+        looked_at = now;
+        for handle in worker.connections.borrow().values() {
+            if now.saturating_sub(handle.last_active()) > idle_max {
+                handle.end(Ending::Idle);
+            }
+        }
+    }
+}

@@ -1,0 +1,168 @@
+//! What the metadata assign to this broker: partitions come, change and go. Runs on the metadata
+//! thread, before anybody hears of the change.
+
+use std::{
+    path::PathBuf,
+    sync::{Arc, PoisonError, RwLock},
+};
+
+use milena_config::ServerConfig;
+use milena_metadata::{
+    Publisher,
+    image::{Delta, MetadataImage, Partition as Assignment, ResourceType, Topic as TopicImage},
+};
+use milena_protocol::{LeaderEpoch, Uuid};
+use milena_storage::{LogDirectory, StorageError, TopicPartition};
+
+use super::{
+    Leader, Partition,
+    table::{Partitions, Topic},
+};
+use crate::log_config::{log_config, topic_config};
+
+/// Creates, changes and deletes the partitions that are here.
+#[derive(Debug)]
+pub(crate) struct Assigner {
+    node_id: i32,
+    directories: Vec<Arc<LogDirectory>>,
+    partitions: Arc<Partitions>,
+    config: Arc<RwLock<Arc<ServerConfig>>>,
+}
+
+impl Assigner {
+    pub(crate) fn new(
+        node_id: i32,
+        directories: Vec<Arc<LogDirectory>>,
+        partitions: Arc<Partitions>,
+        config: Arc<RwLock<Arc<ServerConfig>>>,
+    ) -> Self {
+        Self { node_id, directories, partitions, config }
+    }
+
+    fn config(&self) -> Arc<ServerConfig> {
+        Arc::clone(&self.config.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn take_in(&self, image: &MetadataImage, topic: &TopicImage, changed: &[i32]) {
+        let config = self.config();
+        let settings = topic_config(&config, image, &topic.name);
+        let known = self.partitions.by_id(topic.id);
+        let mut here = known.map_or_else(|| Topic::new(&topic.name, topic.id), |t| (*t).clone());
+        for index in changed {
+            let Some(assigned) = topic.partition(*index) else { continue };
+            if !assigned.replicas.contains(&self.node_id) {
+                continue;
+            }
+            if let Some(partition) = here.partition(*index) {
+                partition.assigned(&Assigned::of(assigned, self.node_id));
+                continue;
+            }
+            let name = TopicPartition { topic: (*topic.name).into(), partition: *index };
+            let min_in_sync = settings.min_insync_replicas.max(1).unsigned_abs() as usize;
+            let wanted = assigned.directory(self.node_id).unwrap_or(Uuid::ZERO);
+            match self.open(&name, topic.id, wanted, || log_config(&config, &settings)) {
+                Ok(log) => {
+                    let assigned = Assigned::of(assigned, self.node_id);
+                    let end = log.durable_end();
+                    log.begin_epoch(assigned.leader_epoch);
+                    let leader =
+                        Leader::new(assigned.leader_epoch, &assigned.others_in_sync, end, end);
+                    let partition = Partition::new(log, leader, min_in_sync);
+                    here.set(*index, Some(partition));
+                }
+                Err(error) => tracing::error!(partition = %name, %error, "partition not opened"),
+            }
+        }
+        self.partitions.insert(here);
+    }
+
+    /// The log where it is, or else in the wanted directory, or the one with the fewest logs.
+    fn open(
+        &self,
+        name: &TopicPartition,
+        topic_id: Uuid,
+        wanted: Uuid,
+        config: impl FnOnce() -> Arc<milena_storage::LogConfig>,
+    ) -> Result<Arc<milena_storage::Log>, StorageError> {
+        let existing = self.directories.iter().find_map(|directory| directory.log(name));
+        if let Some(log) = existing
+            && (log.topic_id() == topic_id || log.topic_id() == Uuid::ZERO)
+        {
+            log.configure(config())?;
+            return Ok(log);
+        }
+        let online = || self.directories.iter().filter(|directory| directory.offline().is_none());
+        let is_wanted = |d: &&Arc<LogDirectory>| d.meta().directory_id == Some(wanted);
+        let fewest = || online().min_by_key(|directory| directory.log_count());
+        let Some(directory) = online().find(is_wanted).or_else(fewest) else {
+            let path = self.directories.first().map_or_else(PathBuf::new, |d| d.path().to_owned());
+            let reason = "so are all others: no partition can be created".to_owned();
+            return Err(StorageError::Offline { path, reason });
+        };
+        directory.create(name.clone(), topic_id, config())
+    }
+
+    fn let_go(&self, topic: &TopicImage) {
+        self.partitions.remove(topic.id);
+        for (index, assigned) in topic.partitions() {
+            if !assigned.replicas.contains(&self.node_id) {
+                continue;
+            }
+            let name = TopicPartition { topic: (*topic.name).into(), partition: index };
+            for directory in &self.directories {
+                // Another topic may have the name by now.
+                if directory.log(&name).is_some_and(|log| log.topic_id() == topic.id)
+                    && let Err(error) = directory.delete(&name)
+                {
+                    tracing::error!(partition = %name, %error, "partition not deleted");
+                }
+            }
+        }
+    }
+
+    fn reconfigure(&self, image: &MetadataImage, topic: &str) {
+        let Some(here) = self.partitions.by_name(topic) else { return };
+        let config = self.config();
+        let settings = topic_config(&config, image, topic);
+        for partition in here.partitions() {
+            partition.set_min_in_sync(settings.min_insync_replicas.max(1).unsigned_abs() as usize);
+            if let Err(error) = partition.log.configure(log_config(&config, &settings)) {
+                tracing::error!(partition = %partition.log.name(), %error, "not reconfigured");
+            }
+        }
+    }
+}
+
+/// What metadata say about a partition, as one of its brokers sees it.
+#[derive(Clone, Debug)]
+pub(crate) struct Assigned {
+    pub(crate) leader_epoch: LeaderEpoch,
+    pub(crate) others_in_sync: Vec<i32>,
+}
+
+impl Assigned {
+    fn of(assigned: &Assignment, node_id: i32) -> Self {
+        Self {
+            leader_epoch: LeaderEpoch(assigned.leader_epoch),
+            others_in_sync: assigned.isr.iter().copied().filter(|id| *id != node_id).collect(),
+        }
+    }
+}
+
+impl Publisher for Assigner {
+    fn publish(&mut self, delta: &Delta, image: &Arc<MetadataImage>) {
+        // First those that go: another topic of the same name may come.
+        delta.deleted_topics.values().for_each(|topic| self.let_go(topic));
+        for (id, changed) in &delta.topics {
+            if let Some(topic) = image.topics.by_id(*id) {
+                let changed: Vec<i32> = changed.partitions.iter().copied().collect();
+                self.take_in(image, topic, &changed);
+            }
+        }
+        for resource in &delta.configs {
+            if resource.kind == ResourceType::Topic {
+                self.reconfigure(image, &resource.name);
+            }
+        }
+    }
+}

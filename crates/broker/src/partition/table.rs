@@ -1,0 +1,92 @@
+//! Which partitions this broker serves, by the topic's name or id.
+
+use std::sync::{Arc, PoisonError, RwLock};
+
+use milena_env::HashMap;
+use milena_protocol::Uuid;
+
+use super::Partition;
+
+/// The partitions of one topic that are here. A topic that changes gets another one.
+#[derive(Clone, Debug)]
+pub(crate) struct Topic {
+    pub(crate) name: Box<str>,
+    pub(crate) id: Uuid,
+    partitions: Vec<Option<Arc<Partition>>>,
+}
+
+impl Topic {
+    pub(crate) fn new(name: &str, id: Uuid) -> Self {
+        Self { name: name.into(), id, partitions: Vec::new() }
+    }
+
+    pub(crate) fn partition(&self, index: i32) -> Option<&Arc<Partition>> {
+        self.partitions.get(usize::try_from(index).ok()?)?.as_ref()
+    }
+
+    pub(crate) fn partitions(&self) -> impl Iterator<Item = &Arc<Partition>> {
+        self.partitions.iter().flatten()
+    }
+
+    pub(crate) fn set(&mut self, index: i32, partition: Option<Arc<Partition>>) {
+        let Ok(index) = usize::try_from(index) else { return };
+        if self.partitions.len() <= index {
+            self.partitions.resize(index + 1, None);
+        }
+        if let Some(slot) = self.partitions.get_mut(index) {
+            *slot = partition;
+        }
+    }
+}
+
+#[derive(Debug, Default)]
+struct Maps {
+    by_name: HashMap<Box<str>, Arc<Topic>>,
+    by_id: HashMap<Uuid, Arc<Topic>>,
+}
+
+/// All topics with partitions here.
+#[derive(Debug, Default)]
+pub(crate) struct Partitions {
+    maps: RwLock<Maps>,
+}
+
+impl Partitions {
+    pub(crate) fn by_name(&self, name: &str) -> Option<Arc<Topic>> {
+        self.read().by_name.get(name).cloned()
+    }
+
+    pub(crate) fn by_id(&self, id: Uuid) -> Option<Arc<Topic>> {
+        self.read().by_id.get(&id).cloned()
+    }
+
+    /// All topics, in the order of their names.
+    pub(crate) fn all(&self) -> Vec<Arc<Topic>> {
+        let mut topics: Vec<_> = self.read().by_name.values().cloned().collect();
+        topics.sort_by(|one, two| one.name.cmp(&two.name));
+        topics
+    }
+
+    pub(crate) fn insert(&self, topic: Topic) {
+        let topic = Arc::new(topic);
+        let mut maps = self.maps.write().unwrap_or_else(PoisonError::into_inner);
+        if let Some(old) = maps.by_name.insert(topic.name.clone(), Arc::clone(&topic)) {
+            maps.by_id.remove(&old.id);
+        }
+        maps.by_id.insert(topic.id, topic);
+    }
+
+    pub(crate) fn remove(&self, id: Uuid) -> Option<Arc<Topic>> {
+        let mut maps = self.maps.write().unwrap_or_else(PoisonError::into_inner);
+        let topic = maps.by_id.remove(&id)?;
+        // The name may be another topic's by now.
+        if maps.by_name.get(&topic.name).is_some_and(|named| named.id == id) {
+            maps.by_name.remove(&topic.name);
+        }
+        Some(topic)
+    }
+
+    fn read(&self) -> std::sync::RwLockReadGuard<'_, Maps> {
+        self.maps.read().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,110 @@
+//! Who waits for a partition to get further: produce requests for their own records, fetches for
+//! the next ones. One entry per request and partition, gone when the request is.
+
+use std::sync::{
+    Arc, Mutex, PoisonError,
+    atomic::{AtomicBool, AtomicU64, Ordering},
+};
+
+use milena_protocol::Offset;
+use tokio::sync::Notify;
+
+use super::Partition;
+
+/// What is waited for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Reach {
+    /// On this broker's disk.
+    Durable,
+    /// On the disk of every in-sync replica.
+    HighWatermark,
+}
+
+/// Wakes one request, however many partitions it waits for.
+pub(crate) type Wake = Arc<Notify>;
+
+#[derive(Debug)]
+struct Waiter {
+    ticket: u64,
+    reach: Reach,
+    offset: Offset,
+    wake: Wake,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Waiters {
+    /// Lets the journal's writer pass by without a lock where nobody waits.
+    somebody: AtomicBool,
+    tickets: AtomicU64,
+    waiters: Mutex<Vec<Waiter>>,
+}
+
+impl Waiters {
+    pub(super) fn add(&self, reach: Reach, offset: Offset, wake: &Wake) -> u64 {
+        let ticket = self.tickets.fetch_add(1, Ordering::Relaxed);
+        let waiter = Waiter { ticket, reach, offset, wake: Arc::clone(wake) };
+        self.lock().push(waiter);
+        self.somebody.store(true, Ordering::SeqCst);
+        ticket
+    }
+
+    fn remove(&self, ticket: u64) {
+        let mut waiters = self.lock();
+        if let Some(at) = waiters.iter().position(|waiter| waiter.ticket == ticket) {
+            waiters.swap_remove(at);
+            self.somebody.store(!waiters.is_empty(), Ordering::SeqCst);
+        }
+    }
+
+    pub(super) fn reached(&self, durable: Offset, high_watermark: Offset) {
+        self.wake(|waiter| {
+            waiter.offset
+                <= match waiter.reach {
+                    Reach::Durable => durable,
+                    Reach::HighWatermark => high_watermark,
+                }
+        });
+    }
+
+    pub(super) fn wake_all(&self) {
+        self.wake(|_| true);
+    }
+
+    fn wake(&self, is_due: impl Fn(&Waiter) -> bool) {
+        if !self.somebody.load(Ordering::SeqCst) {
+            return;
+        }
+        let mut waiters = self.lock();
+        waiters.retain(|waiter| {
+            let due = is_due(waiter);
+            if due {
+                waiter.wake.notify_one();
+            }
+            !due
+        });
+        self.somebody.store(!waiters.is_empty(), Ordering::SeqCst);
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<Waiter>> {
+        self.waiters.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A request among those that wait for a partition; gone when dropped.
+#[derive(Debug)]
+pub(crate) struct Registration {
+    partition: Arc<Partition>,
+    ticket: u64,
+}
+
+impl Registration {
+    pub(super) fn new(partition: Arc<Partition>, ticket: u64) -> Self {
+        Self { partition, ticket }
+    }
+}
+
+impl Drop for Registration {
+    fn drop(&mut self) {
+        self.partition.waiters.remove(self.ticket);
+    }
+}

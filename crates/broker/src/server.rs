@@ -1,0 +1,319 @@
+//! The life of a broker: start, serve, stop.
+
+use std::{
+    net::SocketAddr,
+    path::PathBuf,
+    sync::{Arc, RwLock},
+    thread::JoinHandle,
+    time::Duration,
+};
+
+use milena_config::{ServerConfig, server::Listener};
+use milena_env::{Clock, Disk, Random, net, spawn_thread};
+use milena_metadata::{
+    BrokerOptions, MetadataNode, NodeOptions, controller::ControllerOptions, image::Endpoint,
+};
+use milena_protocol::Uuid;
+use milena_storage::{
+    DirectoryConfig, DirectoryIdentity, LogConfig, LogDirectory, OpenOptions, StorageError, Workers,
+};
+use tokio::sync::oneshot;
+
+use crate::{
+    authorizer::Everybody,
+    broker::{Broker, NetworkSettings},
+    config_schema::Schema,
+    error::StartError,
+    fetch::SessionCache,
+    log_config::log_config,
+    network::{
+        budget::Budget,
+        listeners::{Connections, accept_all},
+        threads::IoThreads,
+    },
+    partition::{assign::Assigner, table::Partitions},
+};
+
+/// How long a fetch session is kept although others want its place: Kafka's own time.
+const FETCH_SESSION_KEPT: Duration = Duration::from_secs(120);
+
+/// What a broker needs of the outside world.
+#[derive(Debug)]
+pub struct Outside {
+    pub disk: Arc<dyn Disk>,
+    pub clock: Arc<dyn Clock>,
+    pub random: Random,
+}
+
+/// A running broker.
+#[derive(Debug)]
+pub struct Server {
+    broker: Arc<Broker>,
+    addresses: Vec<SocketAddr>,
+    threads: IoThreads,
+    acceptor: Option<(oneshot::Sender<()>, JoinHandle<()>)>,
+    failure: Option<oneshot::Receiver<String>>,
+}
+
+impl Server {
+    /// Starts a broker. It accepts connections when this returns.
+    pub fn start(config: ServerConfig, mut outside: Outside) -> Result<Self, StartError> {
+        // A port that is taken is found out before anything is changed on disk.
+        let ports = Ports::open(&config)?;
+        let directories = open_directories(&config, &mut outside)?;
+        let first = directories.first().ok_or(StartError::NoDirectory)?;
+        let cluster_id = first.meta().cluster_id.clone();
+        let partitions = Arc::new(Partitions::default());
+        let node_id = config.node.id;
+        let shared_config = Arc::new(RwLock::new(Arc::new(config.clone())));
+        let assigner = Assigner::new(
+            node_id,
+            directories.clone(),
+            Arc::clone(&partitions),
+            Arc::clone(&shared_config),
+        );
+        let controller = controller_options(&config, &cluster_id);
+        let features = controller.features.clone();
+        let (failed, failure) = oneshot::channel();
+        let metadata = MetadataNode::start(NodeOptions {
+            node_id,
+            directory: Arc::clone(first),
+            disk: Arc::clone(&outside.disk),
+            clock: Arc::clone(&outside.clock),
+            random: Random::from_seed(outside.random.next_u64()),
+            controller_endpoints: ports.endpoints(&config),
+            controller,
+            schema: Arc::new(Schema::new(Arc::clone(&shared_config))),
+            broker: Some(BrokerOptions {
+                incarnation: new_uuid(&mut outside.random),
+                endpoints: ports.endpoints(&config),
+                rack: config.node.rack.clone(),
+                directories: directories.iter().filter_map(|d| d.meta().directory_id).collect(),
+                previous_epoch: -1,
+            }),
+            publisher: Box::new(assigner),
+            on_failure: Box::new(|why| drop(failed.send(why))),
+            snapshot_bytes: config.quorum.snapshot_after_bytes,
+            drives_directory: false,
+        })?;
+        let unwritten = directories.clone();
+        let elsewhere = move || unwritten.iter().map(|d| d.unwritten_bytes()).sum();
+        let network = &config.network;
+        let broker = Arc::new(Broker {
+            clock: Arc::clone(&outside.clock),
+            cluster_id,
+            node_id,
+            network: NetworkSettings {
+                listeners: network.listeners.iter().map(|listener| listener.name.clone()).collect(),
+                request_bytes_max: network.request_bytes_max as usize,
+                idle_max: network.connections_idle_ms_max.map(Duration::from_millis),
+                drain_timeout: Duration::from_millis(config.node.shutdown_timeout_ms),
+            },
+            budget: Budget::new(config.node.memory_budget_bytes, Box::new(elsewhere)),
+            connections: Connections::new(
+                network.connections_max as usize,
+                network.connections_per_ip_max as usize,
+            ),
+            authorizer: Box::new(Everybody),
+            metadata,
+            features,
+            directories,
+            partitions,
+            fetch_sessions: SessionCache::new(
+                network.fetch_sessions_max,
+                FETCH_SESSION_KEPT,
+                Random::from_seed(outside.random.next_u64()),
+            ),
+            config: shared_config,
+        });
+        let threads = IoThreads::start(&broker, config.network.threads)?;
+        let addresses = ports.addresses();
+        let acceptor = ports.accept(&broker, &threads)?;
+        Ok(Self { broker, addresses, threads, acceptor: Some(acceptor), failure: Some(failure) })
+    }
+
+    /// Where it listens, in the order of `listeners`.
+    #[must_use]
+    pub fn addresses(&self) -> &[SocketAddr] {
+        &self.addresses
+    }
+
+    #[must_use]
+    pub fn cluster_id(&self) -> &str {
+        &self.broker.cluster_id
+    }
+
+    /// Resolves if the metadata log fails, with the reason: nothing can be decided or believed any
+    /// more, and the process has to end.
+    pub async fn failed(&mut self) -> String {
+        match self.failure.take() {
+            Some(failure) => match failure.await {
+                Ok(why) => why,
+                Err(_) => std::future::pending().await,
+            },
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Stops: accepts nothing more, answers what is in flight, closes the logs cleanly.
+    pub fn stop(mut self) -> Result<(), StorageError> {
+        if let Some((stop, thread)) = self.acceptor.take() {
+            let _ = stop.send(());
+            // A panic there was printed there; the logs are worth closing all the same.
+            let _ = thread.join();
+        }
+        self.threads.drain();
+        let epoch = self.broker.metadata.broker_epoch();
+        self.broker.metadata.stop();
+        for directory in &self.broker.directories {
+            if directory.offline().is_none() {
+                directory.close(epoch)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn controller_options(config: &ServerConfig, cluster_id: &str) -> ControllerOptions {
+    ControllerOptions {
+        cluster_id: cluster_id.to_owned(),
+        default_partitions: config.new_topics.partitions,
+        default_replication_factor: config.new_topics.replication_factor,
+        session_timeout: Duration::from_millis(config.quorum.session_timeout_ms),
+        delete_topic_enable: config.new_topics.deletion_enabled,
+        unclean_leader_election: config.topic_defaults.unclean_leader_election,
+        min_insync_replicas: config.topic_defaults.min_insync_replicas,
+        own_broker: Some(config.node.id),
+        ..ControllerOptions::default()
+    }
+}
+
+/// The ports that are open, and for which listener each is.
+struct Ports {
+    runtime: tokio::runtime::Runtime,
+    ports: Vec<(net::TcpListener, Listener)>,
+}
+
+impl Ports {
+    fn open(config: &ServerConfig) -> Result<Self, StartError> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let mut ports = Vec::new();
+        for listener in &config.network.listeners {
+            let host = if listener.host.is_empty() { "0.0.0.0" } else { &listener.host };
+            let address = format!("{host}:{}", listener.port);
+            let opened = runtime.block_on(net::listen(&address));
+            let port = opened.map_err(|source| StartError::Port { address, source })?;
+            ports.push((port, listener.clone()));
+        }
+        Ok(Self { runtime, ports })
+    }
+
+    fn addresses(&self) -> Vec<SocketAddr> {
+        self.ports.iter().filter_map(|(port, _)| port.local_addr().ok()).collect()
+    }
+
+    /// What clients are told to connect to; a port that the system chose takes its place.
+    fn endpoints(&self, config: &ServerConfig) -> Vec<Endpoint> {
+        let endpoint = |listener: &Listener| {
+            let opened = self.ports.iter().find(|(_, opened)| opened.name == listener.name);
+            let chosen = opened.and_then(|(port, _)| port.local_addr().ok());
+            let port = match listener.port {
+                0 => chosen.map_or(0, |address| address.port()),
+                port => port,
+            };
+            Endpoint {
+                listener: listener.name.as_str().into(),
+                host: listener.host.as_str().into(),
+                port,
+                security_protocol: listener.protocol.id(),
+            }
+        };
+        config.network.advertised.iter().map(endpoint).collect()
+    }
+
+    /// Accepts from here on, on a thread of its own.
+    fn accept(
+        self,
+        broker: &Arc<Broker>,
+        threads: &IoThreads,
+    ) -> Result<(oneshot::Sender<()>, JoinHandle<()>), StartError> {
+        let (stop, stopped) = oneshot::channel();
+        let connections = Arc::clone(&broker.connections);
+        let orders = threads.orders();
+        let thread = spawn_thread("accept", move || {
+            let local = tokio::task::LocalSet::new();
+            for (number, (port, _)) in self.ports.into_iter().enumerate() {
+                local.spawn_local(accept_all(
+                    port,
+                    number,
+                    Arc::clone(&connections),
+                    orders.clone(),
+                ));
+            }
+            // Dropping the sender stops it as well.
+            let _ = local.block_on(&self.runtime, stopped);
+        })?;
+        Ok((stop, thread))
+    }
+}
+
+/// Opens all log directories. The first one holds the metadata and must open; of the others, one
+/// whose disk fails stays offline, while one that is not ours is a mistake to be mended.
+fn open_directories(
+    config: &ServerConfig,
+    outside: &mut Outside,
+) -> Result<Vec<Arc<LogDirectory>>, StartError> {
+    let mut directories: Vec<Arc<LogDirectory>> = Vec::new();
+    let defaults = log_config(config, &config.topic_defaults);
+    let mut cluster_id = None;
+    for path in &config.logs.directories {
+        let opened = LogDirectory::open(OpenOptions {
+            disk: Arc::clone(&outside.disk),
+            clock: Arc::clone(&outside.clock),
+            path: PathBuf::from(path),
+            identity: DirectoryIdentity {
+                cluster_id: cluster_id.clone(),
+                new_cluster_id: new_uuid(&mut outside.random).to_string(),
+                node_id: config.node.id,
+                new_directory_id: new_uuid(&mut outside.random),
+            },
+            config: DirectoryConfig {
+                journal_bytes: config.logs.journal_bytes,
+                ..DirectoryConfig::default()
+            },
+            new_ring_key: outside.random.uuid(),
+            log_config: &|topic| settings_of(topic, &defaults),
+            workers: Workers::Threads,
+            threads: config.logs.recovery_threads_per_directory,
+        });
+        match opened {
+            Ok(directory) => {
+                cluster_id = Some(directory.meta().cluster_id.clone());
+                directories.push(directory);
+            }
+            Err(error @ StorageError::Io { .. }) if !directories.is_empty() => {
+                tracing::error!(%error, "log directory stays offline; its partitions are away");
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(directories)
+}
+
+fn settings_of(topic: &str, defaults: &Arc<LogConfig>) -> Arc<LogConfig> {
+    if topic == milena_metadata::METADATA_TOPIC {
+        // The metadata are durable whatever the topics are.
+        return Arc::new(LogConfig { flush_messages: 1, delete: false, ..(**defaults).clone() });
+    }
+    Arc::clone(defaults)
+}
+
+/// An id that Kafka would make: none of those that mean something, none that begins with a hyphen.
+fn new_uuid(random: &mut Random) -> Uuid {
+    loop {
+        let uuid = Uuid::from_be_bytes(random.uuid());
+        if !uuid.to_string().starts_with('-') {
+            return uuid;
+        }
+    }
+}

@@ -1,0 +1,40 @@
+//! What the broker knows about topics beside their metadata.
+
+use std::collections::BTreeSet;
+
+use milena_metadata::controller::CreateTopics;
+use milena_protocol::api::{CreateTopicsRequest, create_topics::request::CreatableTopic};
+
+use crate::{authorizer::Operation, broker::Broker};
+
+/// Topics that only the broker itself writes to.
+const INTERNAL: [&str; 3] = ["__consumer_offsets", "__transaction_state", "__share_group_state"];
+
+/// What may be done to a topic.
+pub(crate) const OPERATIONS: [Operation; 7] = [
+    Operation::Read,
+    Operation::Write,
+    Operation::Create,
+    Operation::Describe,
+    Operation::Delete,
+    Operation::Alter,
+    Operation::AlterConfigs,
+];
+
+pub(crate) fn is_internal(name: &str) -> bool {
+    INTERNAL.contains(&name)
+}
+
+/// Creates topics as the broker's own settings say. Whether that worked shows in the image.
+pub(crate) async fn create_with_defaults(broker: &Broker, names: BTreeSet<&str>) {
+    let topics = names.into_iter().map(|name| CreatableTopic {
+        name,
+        num_partitions: -1,
+        replication_factor: -1,
+        ..Default::default()
+    });
+    let request = CreateTopicsRequest { topics: topics.collect(), ..Default::default() };
+    if let Err(error) = broker.metadata.call::<CreateTopics>(&request).await {
+        tracing::warn!(%error, "topics were not created on first use");
+    }
+}

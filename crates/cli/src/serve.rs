@@ -1,0 +1,103 @@
+//! `milena serve`: one broker, until a signal stops it.
+
+use std::{io::Write, path::PathBuf, sync::Arc, time::Duration};
+
+use milena_broker::{Outside, Server, StartError, StorageError};
+use milena_config::{ConfigError, Entry, ServerConfig, properties};
+use milena_env::{Clock, Disk, Random, RealClock, RealDisk, spawn_thread};
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::logging;
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Arguments {
+    /// Settings as Kafka's server.properties has them.
+    file: Option<PathBuf>,
+    /// One setting, instead of what the file says.
+    #[arg(long = "override", value_name = "KEY=VALUE")]
+    overrides: Vec<String>,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Error {
+    #[error("cannot read {}: {source}", path.display())]
+    File { path: PathBuf, source: std::io::Error },
+    #[error("{0}")]
+    Properties(String),
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    #[error(transparent)]
+    Start(#[from] StartError),
+    #[error(transparent)]
+    Stop(#[from] StorageError),
+    #[error("the metadata log has failed: {0}; mend its disk and start again")]
+    Metadata(String),
+    #[error("{0}")]
+    Io(#[from] std::io::Error),
+    #[error(
+        "what is in flight was not finished within milena.shutdown.timeout.ms; the next start \
+         replays the journal"
+    )]
+    TooLate,
+}
+
+pub(crate) fn run(arguments: &Arguments) -> Result<(), Error> {
+    let clock: Arc<dyn Clock> = Arc::new(RealClock);
+    let started = clock.monotonic();
+    let disk: Arc<dyn Disk> = Arc::new(RealDisk);
+    let entries = read(&*disk, arguments)?;
+    let (config, warnings) = ServerConfig::parse(&entries)?;
+    logging::start(config.node.logs_json);
+    for warning in warnings {
+        tracing::warn!("{warning}");
+    }
+    let node_id = config.node.id;
+    let data = config.logs.directories.join(",");
+    let shutdown_timeout = Duration::from_millis(config.node.shutdown_timeout_ms);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let guard = runtime.enter();
+    let (mut terminate, mut interrupt) =
+        (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    drop(guard);
+    let random = Random::from_os()?;
+    let mut server = Server::start(config, Outside { disk, clock: Arc::clone(&clock), random })?;
+    let took = (clock.monotonic() - started).as_millis();
+    let address = server.addresses().first().map(ToString::to_string).unwrap_or_default();
+    let cluster = server.cluster_id();
+    let ready =
+        format!("ready {address} node {node_id} cluster {cluster} data {data} in {took} ms\n");
+    let mut out = std::io::stdout();
+    out.write_all(ready.as_bytes())?;
+    out.flush()?;
+    runtime.block_on(async {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+            why = server.failed() => return Err(Error::Metadata(why)),
+        }
+        Ok(())
+    })?;
+    tracing::info!("stopping");
+    // Whatever holds it up, the process ends in time.
+    let (done, finished) = std::sync::mpsc::channel();
+    spawn_thread("stop", move || done.send(server.stop()))?;
+    finished.recv_timeout(shutdown_timeout).map_err(|_| Error::TooLate)??;
+    tracing::info!("stopped");
+    Ok(())
+}
+
+/// What the file and the command line say, in this order: the last one counts.
+fn read(disk: &dyn Disk, arguments: &Arguments) -> Result<Vec<Entry>, Error> {
+    let mut entries = Vec::new();
+    if let Some(path) = &arguments.file {
+        let bytes = disk.read(path).map_err(|source| Error::File { path: path.clone(), source })?;
+        let of_file = properties::parse(&bytes)
+            .map_err(|error| Error::Properties(format!("{}: {error}", path.display())))?;
+        entries.extend(of_file);
+    }
+    for (number, text) in arguments.overrides.iter().enumerate() {
+        let entry = properties::parse_override(number + 1, text);
+        entries.push(entry.map_err(|error| Error::Properties(error.to_string()))?);
+    }
+    Ok(entries)
+}
