@@ -90,7 +90,7 @@ impl Log {
             return Err(AppendError::OldEpoch { known: latest.epoch, got: epoch });
         }
         match marker {
-            Some(marker) => state.producers.check_marker(&marker, origin, 2)?,
+            Some(marker) => state.producers.check_marker(&marker, origin)?,
             None => {
                 let admission = state.producers.check(&validated.header, origin)?;
                 if let Admission::Duplicate { base_offset, last_offset, .. } = admission {

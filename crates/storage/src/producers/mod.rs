@@ -31,6 +31,8 @@ pub enum Origin {
     Client,
     /// A group or transaction coordinator, whose batches count no sequences.
     Coordinator,
+    /// A transaction coordinator that ends a transaction: the version that its request names.
+    Marker { transaction_version: i16 },
     /// A leader's log or our own: nothing, it was checked when it was written.
     Replication,
 }
@@ -220,19 +222,16 @@ impl ProducerStates {
         entry.check(header, origin).map(|()| Admission::New)
     }
 
-    /// Whether a marker may be appended; its offset does not matter yet. `transaction_version` is
-    /// that of the coordinator's request.
-    pub fn check_marker(
-        &self,
-        marker: &Marker,
-        origin: Origin,
-        transaction_version: i16,
-    ) -> Result<(), SequenceError> {
-        match self.get(marker.producer_id) {
-            Some(entry) if origin != Origin::Replication => {
+    /// Whether a marker may be appended; its offset does not matter yet.
+    pub fn check_marker(&self, marker: &Marker, origin: Origin) -> Result<(), SequenceError> {
+        let Some(entry) = self.get(marker.producer_id) else { return Ok(()) };
+        match origin {
+            Origin::Replication => Ok(()),
+            Origin::Marker { transaction_version } => {
                 entry.check_marker(marker, transaction_version)
             }
-            _ => Ok(()),
+            // Nobody said by which rules: the strictest.
+            Origin::Client | Origin::Coordinator => entry.check_marker(marker, i16::MAX),
         }
     }
 

@@ -3,7 +3,7 @@
 use milena_protocol::Offset;
 use milena_storage::LogConfig;
 
-use crate::rig::{Rig, append, batch, partition, read_all, values};
+use crate::rig::{NOW_MS, Rig, append, batch, build, partition, read_all, validated, values};
 
 #[test]
 fn what_is_appended_is_read_before_and_after_it_is_in_a_segment() {
@@ -150,4 +150,31 @@ fn a_log_leaves_the_journal_and_enters_it_again_and_loses_nothing() {
         let expected: Vec<String> = (0..sent).map(|i| format!("value {i}")).collect();
         assert_eq!(values(&log), expected, "seed {seed}");
     }
+}
+
+#[test]
+fn a_marker_is_judged_by_the_transaction_version_of_its_request() {
+    use bytes::BytesMut;
+    use milena_protocol::{
+        LeaderEpoch, ProducerEpoch, ProducerId,
+        records::{BatchBuilder, EndTransactionMarker},
+    };
+    use milena_storage::{AppendError, producers::Origin};
+    let rig = Rig::new(4, LogConfig::default());
+    let directory = rig.open().unwrap();
+    let log = rig.log(&directory, "orders");
+    let (producer, epoch) = (ProducerId(7), ProducerEpoch(3));
+    let builder = BatchBuilder::new(Offset::ZERO).with_producer(producer, epoch, 0);
+    append(&log, build(builder.with_transactional(), &["a"]), 0).unwrap();
+    let mut bytes = Vec::new();
+    let marker = EndTransactionMarker { is_commit: true, coordinator_epoch: 0 };
+    marker.build(Offset::ZERO, producer, epoch, NOW_MS, &mut bytes).unwrap();
+    let end = |transaction_version| {
+        let (batch, origin) = (BytesMut::from(&bytes[..]), Origin::Marker { transaction_version });
+        log.append_as_leader(batch, &validated(&bytes), LeaderEpoch(0), origin)
+    };
+    let refused = end(2);
+    assert!(matches!(refused, Err(AppendError::Sequence(_))), "the epoch was not raised");
+    assert_eq!(end(1).unwrap().end, Offset(2));
+    assert_eq!(log.last_stable_offset(Offset(2)), Offset(2));
 }

@@ -172,8 +172,12 @@ fn take_marker(states: &mut ProducerStates, step: &Step<'_>) -> String {
     let marker = marker(number(1), number(2) as i16, number(4), is_abort);
     let marker = Marker { coordinator_epoch, ..marker };
     let is_replicated = step.words[7] == "REPLICATION";
-    let origin = if is_replicated { Origin::Replication } else { Origin::Coordinator };
-    match states.check_marker(&marker, origin, number(6) as i16) {
+    let transaction_version = number(6) as i16;
+    let origin = match is_replicated {
+        true => Origin::Replication,
+        false => Origin::Marker { transaction_version },
+    };
+    match states.check_marker(&marker, origin) {
         Ok(()) => states.end_transaction(&marker).map_or("nothing".to_owned(), |ended| {
             assert_eq!((ended.last_offset, ended.is_abort), (marker.offset, is_abort));
             format!("{},{}", ended.first_offset, ended.last_stable_offset)

@@ -153,14 +153,14 @@ fn a_transaction_is_unstable_until_its_marker_is_replicated() {
 #[test]
 fn late_markers_are_refused() {
     let mut states = states(&[transactional(batch(7, 4, 0, 0, 1))]);
-    let check = |states: &ProducerStates, marker: &Marker, version| {
-        states.check_marker(marker, Origin::Coordinator, version)
+    let check = |states: &ProducerStates, marker: &Marker, transaction_version| {
+        states.check_marker(marker, Origin::Marker { transaction_version })
     };
     let same_epoch = marker(7, 4, 0, true);
     assert_eq!(check(&states, &same_epoch, 1), Ok(()));
     let error = check(&states, &same_epoch, 2).unwrap_err();
     assert!(matches!(error, SequenceError::InvalidProducerEpoch { .. }), "{error}");
-    assert_eq!(states.check_marker(&same_epoch, Origin::Replication, 2), Ok(()));
+    assert_eq!(states.check_marker(&same_epoch, Origin::Replication), Ok(()));
     assert_eq!(check(&states, &marker(7, 5, 0, true), 2), Ok(()));
     states.end_transaction(&marker(7, 5, 1, true));
     assert_eq!(check(&states, &marker(7, 5, 2, true), 2), Ok(()), "a repetition");

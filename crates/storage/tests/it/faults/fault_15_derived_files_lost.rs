@@ -106,8 +106,8 @@ fn abort(log: &Arc<Log>, id: i64) {
     let (producer, epoch) = (ProducerId(id), ProducerEpoch(1));
     marker.build(Offset::ZERO, producer, epoch, NOW_MS, &mut bytes).unwrap();
     let marker = BytesMut::from(&bytes[..]);
-    log.append_as_leader(marker.clone(), &validated(&marker), LeaderEpoch(0), Origin::Coordinator)
-        .unwrap();
+    let origin = Origin::Marker { transaction_version: 2 };
+    log.append_as_leader(marker.clone(), &validated(&marker), LeaderEpoch(0), origin).unwrap();
 }
 
 /// Removes a file or fills it with chance bytes.
