@@ -81,6 +81,8 @@ impl ToCode for SequenceError {
 impl ToCode for ReadError {
     fn code(&self) -> ErrorCode {
         match self {
+            // Another replica may have it whole; whoever reads must not skip it unawares.
+            Self::Storage(StorageError::Corrupt { .. }) => ErrorCode::CorruptMessage,
             Self::Storage(error) => error.code(),
             Self::OutOfRange { .. } => ErrorCode::OffsetOutOfRange,
         }

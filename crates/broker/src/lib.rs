@@ -12,6 +12,7 @@ mod config_schema;
 mod error;
 mod error_map;
 mod fetch;
+mod housekeeping;
 mod limits;
 mod log_config;
 mod network;

@@ -17,3 +17,7 @@ pub(crate) const PIECES_AT_ONCE: usize = 64;
 
 /// Partitions in all fetch sessions together; a client that finds no room names them each time.
 pub(crate) const SESSION_PARTITIONS_MAX: usize = 1_000_000;
+
+/// Threads of each I/O thread that wait for the disk in its stead, there only while they are
+/// needed.
+pub(crate) const BLOCKING_THREADS: usize = 4;

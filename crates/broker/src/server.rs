@@ -8,7 +8,10 @@ use std::{
     time::Duration,
 };
 
-use milena_config::{ServerConfig, server::Listener};
+use milena_config::{
+    ServerConfig,
+    server::{Listener, SecurityProtocol},
+};
 use milena_env::{Clock, Disk, Random, net, spawn_thread};
 use milena_metadata::{
     BrokerOptions, MetadataNode, NodeOptions, controller::ControllerOptions, image::Endpoint,
@@ -25,6 +28,7 @@ use crate::{
     config_schema::Schema,
     error::StartError,
     fetch::SessionCache,
+    housekeeping::Housekeeping,
     log_config::log_config,
     network::{
         budget::Budget,
@@ -53,6 +57,7 @@ pub struct Server {
     threads: IoThreads,
     acceptor: Option<(oneshot::Sender<()>, JoinHandle<()>)>,
     failure: Option<oneshot::Receiver<String>>,
+    housekeeping: Option<Housekeeping>,
 }
 
 impl Server {
@@ -127,9 +132,22 @@ impl Server {
             config: shared_config,
         });
         let threads = IoThreads::start(&broker, config.network.threads)?;
+        let housekeeping = Housekeeping::start(
+            &config.logs,
+            outside.random.uuid(),
+            &broker.directories,
+            &broker.partitions,
+        )?;
         let addresses = ports.addresses();
         let acceptor = ports.accept(&broker, &threads)?;
-        Ok(Self { broker, addresses, threads, acceptor: Some(acceptor), failure: Some(failure) })
+        Ok(Self {
+            broker,
+            addresses,
+            threads,
+            acceptor: Some(acceptor),
+            failure: Some(failure),
+            housekeeping: Some(housekeeping),
+        })
     }
 
     /// Where it listens, in the order of `listeners`.
@@ -163,6 +181,9 @@ impl Server {
             let _ = thread.join();
         }
         self.threads.drain();
+        if let Some(housekeeping) = self.housekeeping.take() {
+            housekeeping.stop();
+        }
         let epoch = self.broker.metadata.broker_epoch();
         self.broker.metadata.stop();
         for directory in &self.broker.directories {
@@ -199,6 +220,10 @@ impl Ports {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let mut ports = Vec::new();
         for listener in &config.network.listeners {
+            if listener.protocol != SecurityProtocol::Plaintext {
+                let protocol = format!("{:?}", listener.protocol);
+                return Err(StartError::Security(listener.name.clone(), protocol));
+            }
             let host = if listener.host.is_empty() { "0.0.0.0" } else { &listener.host };
             let address = format!("{host}:{}", listener.port);
             let opened = runtime.block_on(net::listen(&address));

@@ -83,7 +83,10 @@ pub(super) async fn handle(call: &Call<'_>, request: FetchRequest<'_>) -> Outcom
         let mut registrations: Vec<_> = wanted.iter().zip(&given).filter_map(watch).collect();
         let more = async {
             loop {
-                wake.notified().await;
+                tokio::select! {
+                    () = wake.notified() => {}
+                    () = call.worker.draining() => return,
+                }
                 given = read_all(&request, &wanted);
                 if is_enough(&given) {
                     return;
@@ -94,7 +97,30 @@ pub(super) async fn handle(call: &Call<'_>, request: FetchRequest<'_>) -> Outcom
         timer::timeout(max_wait, more).await;
         drop(registrations);
     }
+    bring_in_cold(&wanted, &mut given).await;
     respond(call, memory, wanted, given)
+}
+
+/// Has what is not in memory read by a thread that may wait, and proven on the way: a lagging
+/// reader holds nobody up, and no batch that rotted on the disk is served.
+async fn bring_in_cold(wanted: &[Wanted], given: &mut [Given]) {
+    for (wanted, given) in wanted.iter().zip(given) {
+        let Ok(partition) = &wanted.place else { continue };
+        if given.plan.is_cached() {
+            continue;
+        }
+        let (log, plan) = (Arc::clone(&partition.log), given.plan.clone());
+        let brought = tokio::task::spawn_blocking(move || log.bring_in(&plan)).await;
+        match brought {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => {
+                tracing::error!(partition = %partition.log.name(), %error, "cannot be read");
+                *given = Given::nothing(error.code());
+            }
+            // It panicked, which was printed there.
+            Err(_) => *given = Given::nothing(ErrorCode::KafkaStorageError),
+        }
+    }
 }
 
 /// What is to be read, in its order: what the request names, or what its session remembers.

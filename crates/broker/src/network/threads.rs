@@ -13,7 +13,10 @@ use std::{
 use milena_env::{net::Handover, spawn_thread, timer};
 use milena_protocol::records::Scratch;
 use tokio::{
-    sync::mpsc::{self, UnboundedReceiver, UnboundedSender},
+    sync::{
+        mpsc::{self, UnboundedReceiver, UnboundedSender},
+        watch,
+    },
     task::LocalSet,
 };
 
@@ -21,7 +24,10 @@ use super::{
     connection::{Client, Connection, Ending, Handle},
     transport::Transport,
 };
-use crate::{broker::Broker, limits::FIRST_READ_BYTES};
+use crate::{
+    broker::Broker,
+    limits::{BLOCKING_THREADS, FIRST_READ_BYTES},
+};
 
 /// What an I/O thread is told.
 #[derive(Debug)]
@@ -43,6 +49,8 @@ pub(crate) struct Worker {
     pub(crate) scratch: RefCell<Scratch>,
     connections: RefCell<BTreeMap<u64, Rc<Handle>>>,
     next_id: Cell<u64>,
+    /// The broker stops: nobody is to wait for records that have not come yet.
+    draining: watch::Sender<bool>,
 }
 
 /// The I/O threads, as the others see them.
@@ -58,7 +66,10 @@ impl IoThreads {
         for number in 0..count {
             let (order, inbox) = mpsc::unbounded_channel();
             let broker = Arc::clone(broker);
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .max_blocking_threads(BLOCKING_THREADS)
+                .build()?;
             threads.push(spawn_thread(&format!("io-{number}"), move || {
                 LocalSet::new().block_on(&runtime, run(broker, inbox));
             })?);
@@ -93,6 +104,7 @@ async fn run(broker: Arc<Broker>, mut inbox: UnboundedReceiver<Order>) {
         scratch: RefCell::default(),
         connections: RefCell::default(),
         next_id: Cell::new(0),
+        draining: watch::Sender::new(false),
     });
     let sweeper = tokio::task::spawn_local(sweep(Rc::clone(&worker)));
     while let Some(Order::Serve(handover, client, permit)) = inbox.recv().await {
@@ -122,7 +134,14 @@ impl Worker {
         });
     }
 
+    /// Resolves when the broker begins to stop.
+    pub(crate) async fn draining(&self) {
+        // The sender is ours, so waiting ends with the news or never.
+        let _ = self.draining.subscribe().wait_for(|draining| *draining).await;
+    }
+
     async fn drain(&self) {
+        self.draining.send_replace(true);
         self.connections.borrow().values().for_each(|handle| handle.end(Ending::Drain));
         let clock = &self.broker.clock;
         let deadline = clock.monotonic() + self.broker.network.drain_timeout;
