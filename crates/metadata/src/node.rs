@@ -5,11 +5,12 @@ use std::{
     marker::PhantomData,
     sync::{Arc, mpsc as blocking},
     thread::JoinHandle,
+    time::Duration,
 };
 
 use arc_swap::ArcSwap;
 use bytes::Bytes;
-use milena_env::{Clock, Disk, Random, spawn_thread};
+use milena_env::{Clock, Disk, Random, spawn_thread, timer};
 use milena_protocol::{
     DecodeError, EncodeError, Message, Uuid,
     api::{
@@ -435,9 +436,16 @@ impl Serving {
         let failure = failing.failure();
         tokio::pin!(failure);
         loop {
+            let (expiry, now) = (self.controller.next_expiry(), self.clock.monotonic());
             let command = tokio::select! {
                 command = asked.recv() => command,
                 why = &mut failure => return self.fail(why),
+                () = until(expiry, now) => {
+                    if let Err(error) = self.expire().await {
+                        return self.fail(error.to_string());
+                    }
+                    continue;
+                }
             };
             match command {
                 Some(Command::Ask(first)) => {
@@ -461,6 +469,13 @@ impl Serving {
             }
         }
         self.quorum.stop().await;
+    }
+
+    /// Fences whoever was not heard of for too long.
+    async fn expire(&mut self) -> Result<(), ProposeError> {
+        let records = self.controller.expire(self.now());
+        let records = records.map_err(|error| ProposeError::Failed(error.to_string()))?;
+        self.commit(records).await
     }
 
     /// Says whether the node goes on.
@@ -514,6 +529,14 @@ impl Serving {
         if let Some(on_failure) = self.on_failure.take() {
             on_failure(why);
         }
+    }
+}
+
+/// Waits until a moment; for ever where there is none.
+async fn until(moment: Option<Duration>, now: Duration) {
+    match moment {
+        Some(moment) => timer::sleep(moment.saturating_sub(now)).await,
+        None => std::future::pending().await,
     }
 }
 

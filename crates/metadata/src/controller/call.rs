@@ -5,7 +5,10 @@ use milena_protocol::{
     api::{self, ApiKey},
 };
 
-use super::{ControllerError, brokers, scene::Scene, topics};
+use super::{
+    ControllerError, brokers, client_quotas, configs, directories, features, isr, partitions,
+    producer_ids, reassignment, scene::Scene, topics,
+};
 
 /// A request that the controller serves, and its response.
 pub trait Call: Send + 'static {
@@ -49,6 +52,28 @@ calls! {
         topics::create;
     DeleteTopics: api::DeleteTopicsRequest<'a> => api::DeleteTopicsResponse<'a>,
         topics::delete;
+    CreatePartitions: api::CreatePartitionsRequest<'a> => api::CreatePartitionsResponse<'a>,
+        partitions::create;
+    AlterConfigs: api::AlterConfigsRequest<'a> => api::AlterConfigsResponse<'a>,
+        configs::alter;
+    IncrementalAlterConfigs:
+        api::IncrementalAlterConfigsRequest<'a> => api::IncrementalAlterConfigsResponse<'a>,
+        configs::alter_incrementally;
+    AlterClientQuotas: api::AlterClientQuotasRequest<'a> => api::AlterClientQuotasResponse<'a>,
+        client_quotas::alter;
+    AllocateProducerIds: api::AllocateProducerIdsRequest => api::AllocateProducerIdsResponse,
+        producer_ids::allocate;
+    UpdateFeatures: api::UpdateFeaturesRequest<'a> => api::UpdateFeaturesResponse<'a>,
+        features::update;
+    AlterPartition: api::AlterPartitionRequest => api::AlterPartitionResponse,
+        isr::alter;
+    ElectLeaders: api::ElectLeadersRequest<'a> => api::ElectLeadersResponse<'a>,
+        isr::elect;
+    AlterPartitionReassignments: api::AlterPartitionReassignmentsRequest<'a>
+        => api::AlterPartitionReassignmentsResponse<'a>,
+        reassignment::alter;
+    AssignReplicasToDirs: api::AssignReplicasToDirsRequest => api::AssignReplicasToDirsResponse,
+        directories::assign;
     BrokerRegistration: api::BrokerRegistrationRequest<'a> => api::BrokerRegistrationResponse,
         brokers::register;
     BrokerHeartbeat: api::BrokerHeartbeatRequest => api::BrokerHeartbeatResponse,

@@ -6,9 +6,18 @@
 
 mod brokers;
 mod call;
+mod client_quotas;
+mod configs;
+mod directories;
+mod election;
 mod error;
+mod features;
+mod isr;
 mod names;
+mod partitions;
 mod placement;
+mod producer_ids;
+mod reassignment;
 mod scene;
 mod schema;
 #[cfg(test)]
@@ -22,10 +31,15 @@ use milena_env::Random;
 use milena_protocol::{DecodeError, EncodeError, api::ApiKey};
 
 pub use call::{
-    BrokerHeartbeat, BrokerRegistration, Call, CreateTopics, DeleteTopics, UnregisterBroker,
+    AllocateProducerIds, AlterClientQuotas, AlterConfigs, AlterPartition,
+    AlterPartitionReassignments, AssignReplicasToDirs, BrokerHeartbeat, BrokerRegistration, Call,
+    CreatePartitions, CreateTopics, DeleteTopics, ElectLeaders, IncrementalAlterConfigs,
+    UnregisterBroker, UpdateFeatures,
 };
+pub use client_quotas::describe as describe_client_quotas;
 pub use error::ApiError;
 pub use names::validate_topic_name;
+pub use reassignment::list as list_partition_reassignments;
 pub use schema::{AnyConfig, ConfigSchema, EffectiveConfig};
 
 use brokers::Sessions;
@@ -164,6 +178,21 @@ impl Controller {
     pub fn add(&mut self, records: Records) -> Result<Outcome, ControllerError> {
         self.advance(&records)?;
         Ok(Outcome { records, answer: Bytes::new() })
+    }
+
+    /// Fences one broker that was not heard of for too long, if there is one.
+    pub fn expire(&mut self, now: Now) -> Result<Records, ControllerError> {
+        self.play(now, 0, brokers::expire).map(|outcome| outcome.records)
+    }
+
+    /// When [`Controller::expire`] has to be asked next; `None` while nobody has to be watched.
+    #[must_use]
+    pub fn next_expiry(&self) -> Option<Duration> {
+        let brokers = self.image().cluster.brokers();
+        let watched = brokers
+            .filter(|broker| !broker.is_fenced && Some(broker.id) != self.options.own_broker)
+            .map(|broker| broker.id);
+        self.sessions.next_expiry(self.options.session_timeout, watched)
     }
 
     fn play(

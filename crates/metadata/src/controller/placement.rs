@@ -92,9 +92,7 @@ impl Placer {
         } else {
             return Ok(());
         };
-        let message =
-            format!("Unable to replicate the partition {replication_factor} time(s): {why}");
-        Err(ApiError::new(ErrorCode::InvalidReplicationFactor, message))
+        Err(ApiError::new(ErrorCode::InvalidReplicationFactor, why))
     }
 
     /// The replicas of the next partition; [`Placer::check`] was asked before.

@@ -24,6 +24,11 @@ impl Scene<'_> {
         Ok(self.outcome.records.push(record)?)
     }
 
+    /// Whether a broker is registered in that epoch.
+    pub(super) fn is_current(&self, broker: i32, epoch: i64) -> bool {
+        self.image.cluster.broker(broker).is_some_and(|it| it.epoch == epoch)
+    }
+
     /// The last thing that a duty does.
     pub(super) fn answer<'m>(&mut self, answer: &impl Message<'m>) -> Result<(), ControllerError> {
         let mut writer = Writer::with_capacity(256);

@@ -1,6 +1,6 @@
 //! Creating and deleting topics.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use milena_protocol::{
     ErrorCode, Uuid,
@@ -168,7 +168,12 @@ fn new_partitions(
         }
         count => count,
     };
-    place(scene, replication_factor, count)
+    place(scene, replication_factor, count).map_err(|error| {
+        let why = error.message;
+        let message =
+            format!("Unable to replicate the partition {replication_factor} time(s): {why}");
+        ApiError::new(error.code, message)
+    })
 }
 
 /// Finds brokers for so many partitions.
@@ -184,10 +189,7 @@ pub(super) fn place(
         let replicas = placer.place(replication_factor, scene.random);
         let isr = active(&scene.image.cluster, &replicas);
         if isr.is_empty() {
-            let message = format!(
-                "Unable to replicate the partition {replication_factor} time(s): All brokers are \
-                 currently fenced or in controlled shutdown."
-            );
+            let message = "All brokers are currently fenced or in controlled shutdown.";
             return Err(ApiError::new(ErrorCode::InvalidReplicationFactor, message));
         }
         partitions.push(NewPartition { replicas, isr });
@@ -251,26 +253,22 @@ pub(super) fn check_assignment(
         let message = "The manual partition assignment includes an empty replica list.";
         return Err(invalid(message.to_owned()));
     }
-    let sorted: BTreeSet<i32> = brokers.iter().copied().collect();
-    if let Some(negative) = sorted.iter().find(|broker| **broker < 0) {
-        return Err(invalid(format!(
-            "The manual partition assignment includes an invalid broker id {negative}."
-        )));
-    }
     let mut in_order = brokers.to_vec();
     in_order.sort_unstable();
-    for (before, broker) in in_order.iter().zip(in_order.iter().skip(1)) {
-        if before == broker {
+    let mut previous = None;
+    for broker in in_order {
+        if cluster.broker(broker).is_none() {
+            return Err(invalid(format!(
+                "The manual partition assignment includes broker {broker}, but no such broker is \
+                 registered."
+            )));
+        }
+        if previous == Some(broker) {
             return Err(invalid(format!(
                 "The manual partition assignment includes the broker {broker} more than once."
             )));
         }
-    }
-    if let Some(unknown) = in_order.iter().find(|broker| cluster.broker(**broker).is_none()) {
-        return Err(invalid(format!(
-            "The manual partition assignment includes broker {unknown}, but no such broker is \
-             registered."
-        )));
+        previous = Some(broker);
     }
     match replication_factor {
         Some(factor) if factor != brokers.len() => Err(invalid(format!(

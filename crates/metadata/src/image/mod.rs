@@ -12,8 +12,6 @@ mod delta;
 mod partition;
 mod security;
 mod shard_map;
-#[cfg(test)]
-mod test;
 mod topics;
 mod write;
 

@@ -167,7 +167,8 @@ impl Partition {
         self.rare = (rare != Rare::default()).then(|| Box::new(rare));
     }
 
-    pub(super) fn apply(&mut self, change: &PartitionChangeRecord) {
+    /// Takes in a change.
+    pub fn apply(&mut self, change: &PartitionChangeRecord) {
         if let Some(replicas) = &change.replicas {
             self.replicas = replicas.as_slice().into();
         }

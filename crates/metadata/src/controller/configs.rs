@@ -1,0 +1,276 @@
+//! Settings of topics, brokers, groups and client metrics subscriptions.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use milena_protocol::{
+    ErrorCode,
+    api::{
+        AlterConfigsRequest, AlterConfigsResponse, IncrementalAlterConfigsRequest,
+        IncrementalAlterConfigsResponse,
+        alter_configs::response as old_response,
+        incremental_alter_configs::{request::AlterableConfig, response},
+    },
+    metadata::{ConfigRecord, Value},
+};
+
+use super::{
+    ApiError, ControllerError,
+    error::{code, message},
+    names::validate_topic_name,
+    scene::Scene,
+};
+use crate::{
+    image::{Config, ConfigResource, ResourceType},
+    records::Records,
+};
+
+/// What a key becomes; `None` deletes it.
+type Changes = BTreeMap<Box<str>, Option<Box<str>>>;
+
+const SET: i8 = 0;
+const DELETE: i8 = 1;
+const APPEND: i8 = 2;
+const SUBTRACT: i8 = 3;
+
+pub(super) fn alter_incrementally(
+    scene: &mut Scene<'_>,
+    request: &IncrementalAlterConfigsRequest<'_>,
+) -> Result<(), ControllerError> {
+    let named = request.resources.iter().map(|it| (it.resource_type, it.resource_name));
+    let duplicates = duplicates(named);
+    let mut answered = BTreeSet::new();
+    let mut results = Vec::with_capacity(request.resources.len());
+    for asked in &request.resources {
+        let name = (asked.resource_type, asked.resource_name);
+        if !answered.insert(name) {
+            continue;
+        }
+        let changes = judge_resource(&duplicates, name).and_then(|resource| {
+            let keys = asked.configs.iter();
+            judge_keys(
+                keys.map(|it| (it.name, it.value.is_none() && it.config_operation != DELETE)),
+            )?;
+            let config = scene.image.configs.of(&resource);
+            let change = |it: &AlterableConfig<'_>| {
+                Ok((it.name.into(), new_value(scene, &resource, config, it)?))
+            };
+            Ok((asked.configs.iter().map(change).collect::<Result<Changes, _>>()?, resource))
+        });
+        let result = match changes {
+            Ok((changes, resource)) => alter_one(scene, &resource, &changes)?,
+            Err(error) => Err(error),
+        };
+        results.push((name, result));
+    }
+    if request.validate_only {
+        scene.outcome.records = Records::default();
+    }
+    let responses = results.iter().map(|((resource_type, resource_name), result)| {
+        response::AlterConfigsResourceResponse {
+            error_code: code(result),
+            error_message: message(result),
+            resource_type: *resource_type,
+            resource_name,
+        }
+    });
+    let responses = responses.collect();
+    scene.answer(&IncrementalAlterConfigsResponse { throttle_time_ms: 0, responses })
+}
+
+/// The old way: what is not named is deleted.
+pub(super) fn alter(
+    scene: &mut Scene<'_>,
+    request: &AlterConfigsRequest<'_>,
+) -> Result<(), ControllerError> {
+    let named = request.resources.iter().map(|it| (it.resource_type, it.resource_name));
+    let duplicates = duplicates(named);
+    let mut answered = BTreeSet::new();
+    let mut results = Vec::with_capacity(request.resources.len());
+    for asked in &request.resources {
+        let name = (asked.resource_type, asked.resource_name);
+        if !answered.insert(name) {
+            continue;
+        }
+        let changes = judge_resource(&duplicates, name).and_then(|resource| {
+            judge_keys(asked.configs.iter().map(|it| (it.name, it.value.is_none())))?;
+            let there = scene.image.configs.of(&resource).keys();
+            let mut changes: Changes = there.map(|key| (key.clone(), None)).collect();
+            changes
+                .extend(asked.configs.iter().map(|it| (it.name.into(), it.value.map(Into::into))));
+            Ok((changes, resource))
+        });
+        let result = match changes {
+            Ok((changes, resource)) => alter_one(scene, &resource, &changes)?,
+            Err(error) => Err(error),
+        };
+        results.push((name, result));
+    }
+    if request.validate_only {
+        scene.outcome.records = Records::default();
+    }
+    let responses = results.iter().map(|((resource_type, resource_name), result)| {
+        old_response::AlterConfigsResourceResponse {
+            error_code: code(result),
+            error_message: message(result),
+            resource_type: *resource_type,
+            resource_name,
+        }
+    });
+    scene.answer(&AlterConfigsResponse { throttle_time_ms: 0, responses: responses.collect() })
+}
+
+type Name<'a> = (i8, &'a str);
+
+fn duplicates<'a>(names: impl Iterator<Item = Name<'a>>) -> BTreeSet<Name<'a>> {
+    let mut seen = BTreeSet::new();
+    names.filter(|name| !seen.insert(*name)).collect()
+}
+
+fn judge_resource(
+    duplicates: &BTreeSet<Name<'_>>,
+    (kind, name): Name<'_>,
+) -> Result<ConfigResource, ApiError> {
+    let Some(known) = ResourceType::from_number(kind) else {
+        let message = format!("Unknown resource type {kind}.");
+        return Err(ApiError::new(ErrorCode::UnsupportedVersion, message));
+    };
+    if duplicates.contains(&(kind, name)) {
+        return Err(ApiError::new(ErrorCode::InvalidRequest, "Duplicate resource."));
+    }
+    Ok(ConfigResource::new(known, name))
+}
+
+/// Each key once, and with a value where it needs one.
+fn judge_keys<'a>(keys: impl Iterator<Item = (&'a str, bool)>) -> Result<(), ApiError> {
+    let mut seen = BTreeSet::new();
+    let mut without_value = Vec::new();
+    for (key, lacks_value) in keys {
+        if !seen.insert(key) {
+            let message = "Error due to duplicate config keys";
+            return Err(ApiError::new(ErrorCode::InvalidRequest, message));
+        }
+        if lacks_value {
+            without_value.push(key);
+        }
+    }
+    if without_value.is_empty() {
+        return Ok(());
+    }
+    let message = format!("Null value not supported for : {}", without_value.join(","));
+    Err(ApiError::new(ErrorCode::InvalidRequest, message))
+}
+
+fn new_value(
+    scene: &Scene<'_>,
+    resource: &ConfigResource,
+    config: &Config,
+    change: &AlterableConfig<'_>,
+) -> Result<Option<Box<str>>, ApiError> {
+    let value = change.value.unwrap_or_default();
+    let operation = match change.config_operation {
+        SET => return Ok(Some(value.into())),
+        DELETE => return Ok(None),
+        APPEND => "APPEND",
+        SUBTRACT => "SUBTRACT",
+        other => {
+            let message = format!("Unknown config operation {other}");
+            return Err(ApiError::new(ErrorCode::InvalidRequest, message));
+        }
+    };
+    let key = change.name;
+    if !scene.schema.is_list(resource.kind, key) {
+        let message = format!("Can't {operation} to key {key} because its type is not LIST.");
+        return Err(ApiError::new(ErrorCode::InvalidConfig, message));
+    }
+    let current = match config.get(key) {
+        Some(current) => current.to_string(),
+        None => scene.schema.default_value(resource.kind, key).unwrap_or_default().into_owned(),
+    };
+    let mut entries: Vec<&str> = current.split(',').filter(|entry| !entry.is_empty()).collect();
+    for entry in value.split(',') {
+        match entries.iter().position(|known| *known == entry) {
+            None if change.config_operation == APPEND => entries.push(entry),
+            Some(at) if change.config_operation == SUBTRACT => drop(entries.remove(at)),
+            _ => {}
+        }
+    }
+    Ok(Some(entries.join(",").into()))
+}
+
+fn alter_one(
+    scene: &mut Scene<'_>,
+    resource: &ConfigResource,
+    changes: &Changes,
+) -> Result<Result<(), ApiError>, ControllerError> {
+    let image = scene.image;
+    let current = image.configs.of(resource);
+    let mut config = current.clone();
+    for (key, value) in changes {
+        match value {
+            Some(value) => drop(config.insert(key.clone(), value.clone())),
+            None => drop(config.remove(key)),
+        }
+    }
+    let judged = judge_name(resource)
+        .and_then(|()| scene.schema.validate(resource, &config))
+        .and_then(|()| judge_existence(scene, resource));
+    if judged.is_err() {
+        return Ok(judged);
+    }
+    for (name, value) in changes {
+        // A broker's setting is written even if it stays: a broker loads its keystores anew then.
+        if current.get(name) == value.as_ref() && resource.kind != ResourceType::Broker {
+            continue;
+        }
+        scene.put(&Value::ConfigRecord(ConfigRecord {
+            resource_type: resource.kind.number(),
+            resource_name: &resource.name,
+            name,
+            value: value.as_deref(),
+        }))?;
+    }
+    Ok(Ok(()))
+}
+
+fn judge_name(resource: &ConfigResource) -> Result<(), ApiError> {
+    let invalid = |message: &'static str| Err(ApiError::new(ErrorCode::InvalidRequest, message));
+    match resource.kind {
+        ResourceType::Topic if resource.name.is_empty() => {
+            invalid("Default topic resources are not allowed.")
+        }
+        ResourceType::Topic => validate_topic_name(&resource.name),
+        ResourceType::Broker if resource.name.is_empty() => Ok(()),
+        ResourceType::Broker => match resource.name.parse::<i32>() {
+            Err(_) => invalid("Unable to parse broker name as a base 10 number."),
+            Ok(id) if id < 0 => invalid("Invalid negative broker ID."),
+            Ok(_) => Ok(()),
+        },
+        ResourceType::Group if resource.name.is_empty() => {
+            invalid("Default group resources are not allowed.")
+        }
+        ResourceType::BrokerLogger => invalid("Unknown resource type BROKER_LOGGER"),
+        ResourceType::Group | ResourceType::ClientMetrics => Ok(()),
+    }
+}
+
+fn judge_existence(scene: &Scene<'_>, resource: &ConfigResource) -> Result<(), ApiError> {
+    let name = &*resource.name;
+    let cluster = &scene.image.cluster;
+    match resource.kind {
+        ResourceType::Topic if scene.image.topics.by_name(name).is_none() => Err(ApiError::new(
+            ErrorCode::UnknownTopicOrPartition,
+            format!("The topic '{name}' does not exist."),
+        )),
+        ResourceType::Broker if !name.is_empty() => {
+            let id = name.parse().unwrap_or(-1);
+            let is_known = cluster.broker(id).is_some()
+                || cluster.controllers().any(|controller| controller.id == id);
+            let message = || format!("No node with id {id} found.");
+            match is_known {
+                true => Ok(()),
+                false => Err(ApiError::new(ErrorCode::BrokerIdNotRegistered, message())),
+            }
+        }
+        _ => Ok(()),
+    }
+}
