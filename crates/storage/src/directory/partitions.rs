@@ -13,7 +13,7 @@ use crate::{
         Log, TopicPartition,
         open::{Left, Opening},
     },
-    names::{self, Mark},
+    names,
     segment::Folder,
 };
 
@@ -28,6 +28,9 @@ impl LogDirectory {
         config: Arc<LogConfig>,
     ) -> Result<Arc<Log>, StorageError> {
         let mut logs = self.shared.logs.write().unwrap_or_else(PoisonError::into_inner);
+        if let Some(offline) = self.shared.offline_error() {
+            return Err(offline);
+        }
         if let Some(log) = logs.get(&name) {
             return if log.topic_id() == topic_id {
                 Ok(Arc::clone(log))
@@ -55,33 +58,28 @@ impl LogDirectory {
         Ok(log)
     }
 
-    /// Deletes a partition. Its folder gets another name at once; its files are removed by the
-    /// checkpoint, however many there are.
+    /// Deletes a partition. Its folder gets another name once the journal knows of it; its files
+    /// are removed by the checkpoint, however many there are. Where the disk is full that happens
+    /// when there is room again; a partition of that name may be created at once.
     pub fn delete(&self, name: &TopicPartition) -> Result<bool, StorageError> {
-        let log = self.shared.logs.write().unwrap_or_else(PoisonError::into_inner).remove(name);
-        let Some(log) = log else { return Ok(false) };
-        log.close_for(CloseReason::Deleted);
+        let Some(log) = self.log(name) else { return Ok(false) };
+        log.refuse_appends();
         let _alone = log.compaction.take();
         self.shared.cleaned.forget(&self.shared, name)?;
-        // What is queued still goes to the old name; then the journal knows of the deletion.
+        {
+            // Whatever is created under that name comes behind it in the queue.
+            let mut logs = self.shared.logs.write().unwrap_or_else(PoisonError::into_inner);
+            if !logs.get(name).is_some_and(|there| Arc::ptr_eq(there, &log)) {
+                return Ok(false);
+            }
+            logs.remove(name);
+            self.shared.is_leaving(&log);
+            log.close_for(CloseReason::Deleted);
+        }
         self.shared.drain()?;
         if !log.config().is_journalled() {
             // A new log of that name begins without a recovery point.
             self.shared.store_recovery_points()?;
-        }
-        let folder = log.folder();
-        if folder.exists() {
-            let path = folder.path();
-            let id = u128::from_be_bytes(log.topic_id().to_be_bytes());
-            let marked =
-                names::marked_partition_folder(&name.topic, name.partition, Mark::Delete, id);
-            let marked = self.shared.path.join(marked);
-            let disk = &self.shared.disk;
-            disk.rename(&path, &marked).map_err(StorageError::io("rename", &path))?;
-            folder.renamed(&marked);
-            log.retire_segments();
-            self.shared.dirty.add_folder(&self.shared.path);
-            self.shared.dirty.add_doomed_folder(marked);
         }
         Ok(true)
     }

@@ -37,6 +37,8 @@ pub(crate) struct Shared {
     pub files: OpenFiles,
     pub dirty: Dirty,
     pub logs: RwLock<BTreeMap<TopicPartition, Arc<Log>>>,
+    /// Logs that were deleted, and of which a crash may still make a log again.
+    leaving: Mutex<Vec<Arc<Log>>>,
     /// There once the directory is open, until it is closed.
     writer: Mutex<Option<Writer>>,
     /// One checkpoint at a time.
@@ -74,6 +76,7 @@ impl Shared {
             files,
             dirty: Dirty::default(),
             logs: RwLock::default(),
+            leaving: Mutex::default(),
             writer: Mutex::default(),
             checkpointing: Mutex::default(),
             offline: OnceLock::new(),
@@ -137,6 +140,17 @@ impl Shared {
         logs.values().map(Arc::clone).collect()
     }
 
+    /// The log is about to leave the directory.
+    pub(crate) fn is_leaving(&self, log: &Arc<Log>) {
+        self.leaving.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::clone(log));
+    }
+
+    /// It has left it for good.
+    pub(crate) fn has_left(&self, log: &Arc<Log>) {
+        let mut leaving = self.leaving.lock().unwrap_or_else(PoisonError::into_inner);
+        leaving.retain(|other| !Arc::ptr_eq(other, log));
+    }
+
     /// Writes `recovery-point-offset-checkpoint`.
     pub(crate) fn store_recovery_points(&self) -> Result<(), StorageError> {
         self.store_offsets(names::RECOVERY_POINTS, |log| Some(log.recovery_point()))
@@ -157,9 +171,12 @@ impl Shared {
         file: &str,
         offset: impl Fn(&Log) -> Option<Offset>,
     ) -> Result<(), StorageError> {
+        // One that leaves counts until it has left, and not the next one of its name.
         let logs = self.all_logs();
-        let lines = logs.iter().filter_map(|log| {
-            let name = log.name();
+        let leaving = self.leaving.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let named: BTreeMap<&TopicPartition, &Arc<Log>> =
+            logs.iter().chain(&leaving).map(|log| (log.name(), log)).collect();
+        let lines = named.into_iter().filter_map(|(name, log)| {
             offset(log).map(|offset| (&*name.topic, name.partition, offset))
         });
         checkpoints::store_offsets(&*self.disk, &self.path.join(file), lines)
@@ -225,6 +242,8 @@ impl Shared {
             );
             self.queue.stop();
             self.dirty.stop();
+            // Also those who wait for something to come to a log that nothing was sent to.
+            self.all_logs().iter().for_each(|log| log.wake_all());
         }
     }
 

@@ -9,7 +9,10 @@ use std::{
 use milena_env::disk::Open;
 use milena_protocol::Offset;
 
-use super::queue::{Append, Task, What};
+use super::{
+    entry::CloseReason,
+    queue::{Append, Task, What},
+};
 use crate::{
     directory::Shared,
     error::StorageError,
@@ -146,8 +149,12 @@ fn carry_out(shared: &Shared, task: &Task) -> Result<(), StorageError> {
     }
     match &task.what {
         What::Append(_) => Ok(()),
-        What::Close(_) => {
+        What::Close(reason) => {
             shared.dirty.add_offsets();
+            if *reason == CloseReason::Deleted {
+                task.log.set_aside(shared)?;
+                shared.has_left(&task.log);
+            }
             Ok(())
         }
         What::LogStart { offset, removed } => {

@@ -230,7 +230,6 @@ impl Writer {
             if let What::Append(Append { bytes, .. }) = &task.what {
                 shared.queue.written(bytes.len() as u64);
             }
-            task.log.wake_all();
         }
     }
 

@@ -4,20 +4,19 @@
 use std::{
     io::{self, IoSlice},
     path::PathBuf,
-    sync::Arc,
-    sync::atomic::Ordering,
+    sync::{Arc, PoisonError, atomic::Ordering},
 };
 
 use milena_env::disk::Open;
 use milena_protocol::Offset;
 
-use super::Log;
+use super::{Log, TopicPartition};
 use crate::{
     checkpoints,
     directory::Shared,
     error::StorageError,
     journal::segments::unless_missing,
-    names::{self, FileKind, SegmentFile},
+    names::{self, FileKind, Mark, SegmentFile},
     partition_metadata,
 };
 
@@ -41,6 +40,7 @@ impl Log {
     /// For a checkpoint: everything that the journal alone knows of this log and that is in no
     /// segment. A log that nothing was written to gets its folder and an empty segment.
     pub(crate) fn save_files(self: &Arc<Self>, shared: &Shared) -> Result<(), StorageError> {
+        let _here = self.saving.lock().unwrap_or_else(PoisonError::into_inner);
         let (epochs, active) = {
             let mut state = self.lock();
             // What the journal does not know yet has no folder either: it might be all that a
@@ -69,6 +69,29 @@ impl Log {
             }
             stored?;
         }
+        Ok(())
+    }
+
+    /// The journal's writer: the partition was deleted. Its folder gets a name that nobody else has,
+    /// and is nobody's any more.
+    pub(crate) fn set_aside(&self, shared: &Shared) -> Result<(), StorageError> {
+        let _here = self.saving.lock().unwrap_or_else(PoisonError::into_inner);
+        self.lock().left = true;
+        // Before the folder has its new name: who fails to sync them then knows why.
+        self.segments.load().iter().for_each(|segment| segment.retire());
+        if !self.folder.exists() {
+            return Ok(());
+        }
+        let id = u128::from_be_bytes(self.topic_id.to_be_bytes()) ^ u128::from(self.alias) << 64;
+        let (path, TopicPartition { topic, partition }) = (self.folder.path(), &self.name);
+        let marked = names::marked_partition_folder(topic, *partition, Mark::Delete, id);
+        let marked = shared.path.join(marked);
+        // Left behind by a process before this one.
+        unless_missing(shared.disk.remove_dir_all(&marked), "remove", &marked)?;
+        shared.disk.rename(&path, &marked).map_err(StorageError::io("rename", &path))?;
+        self.folder.left_for(&marked);
+        shared.dirty.add_folder(&shared.path);
+        shared.dirty.add_doomed_folder(marked);
         Ok(())
     }
 

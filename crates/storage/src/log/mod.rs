@@ -82,6 +82,8 @@ pub struct Log {
     ends: Ends,
     /// Who may give the files of finished segments to others: one at a time.
     pub(crate) compaction: Turn,
+    /// Held by who makes files beside the segments, and by who takes the folder away.
+    saving: Mutex<()>,
     /// Appends are put off while the log enters the journal or leaves it.
     pauses: AtomicBool,
     /// In which use of a journal file the alias was last explained.
@@ -353,17 +355,9 @@ impl Log {
 
     /// The partition leaves this directory.
     pub(crate) fn close_for(self: &Arc<Self>, reason: CloseReason) {
-        {
-            let mut state = self.lock();
-            (state.closed, state.left) = (true, true);
-        }
+        self.refuse_appends();
         self.enqueue(What::Close(reason));
         self.wake_all();
-    }
-
-    /// Nobody is to sync the segments any more.
-    pub(crate) fn retire_segments(&self) {
-        self.segments.load().iter().for_each(|segment| segment.retire());
     }
 
     /// The directory went offline: whoever waits learns that it is in vain.

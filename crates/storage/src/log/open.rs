@@ -5,7 +5,11 @@
 //! file is lost or not to be trusted. A bad batch above the recovery point ends the log there; one
 //! below it is corruption, and nothing behind it is touched.
 
-use std::{collections::BTreeSet, io, sync::Arc};
+use std::{
+    collections::BTreeSet,
+    io,
+    sync::{Arc, Mutex},
+};
 
 use arc_swap::ArcSwap;
 use milena_env::disk::Open;
@@ -134,6 +138,7 @@ impl Log {
             tail: Tail::default(),
             ends: Ends::new(parts.start, parts.end, recovery_point),
             compaction: Turn::default(),
+            saving: Mutex::default(),
             pauses: false.into(),
             opened_in: 0.into(),
             is_created,

@@ -3,7 +3,7 @@
 //! Both first let the journal's writer finish what is queued, so that there is one truth to cut.
 //! The files follow when the journal has made the cut durable.
 
-use std::sync::Arc;
+use std::sync::{Arc, MutexGuard};
 
 use milena_protocol::Offset;
 
@@ -36,7 +36,7 @@ impl Log {
             }
         };
         if to < self.start_offset() {
-            self.reset_locked(&mut state, to);
+            self.reset_locked(state, to);
             return Ok(true);
         }
         let segments = self.segments.load_full();
@@ -68,6 +68,8 @@ impl Log {
         self.shared.dirty.add_log(self);
         let position = position as u32;
         self.enqueue(What::Truncate { to, segment, position, removed, cut: self.ends.cuts() });
+        drop(state);
+        self.tell(|listener| listener.disturbed());
         Ok(true)
     }
 
@@ -77,15 +79,15 @@ impl Log {
         self.shared.cleaned.forget(&self.shared, &self.name)?;
         loop {
             self.shared.drain()?;
-            let mut state = self.lock();
+            let state = self.lock();
             if self.written_end() == state.next_offset {
-                self.reset_locked(&mut state, start);
+                self.reset_locked(state, start);
                 return Ok(());
             }
         }
     }
 
-    fn reset_locked(self: &Arc<Self>, state: &mut State, start: Offset) {
+    fn reset_locked(self: &Arc<Self>, mut state: MutexGuard<'_, State>, start: Offset) {
         let segment = Arc::new(Segment::new(&self.folder, start));
         let now_ms = self.shared.clock.now_ms();
         state.active = Active::new(Arc::clone(&segment), now_ms, &self.config());
@@ -99,6 +101,8 @@ impl Log {
         self.ends.reset(start);
         self.shared.dirty.add_log(self);
         self.enqueue(What::Reset { start, removed: removed.to_vec(), cut: self.ends.cuts() });
+        drop(state);
+        self.tell(|listener| listener.disturbed());
     }
 
     /// The index of the segment that the log ends in when it ends at `to`, and the position there.

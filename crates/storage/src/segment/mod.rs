@@ -75,7 +75,9 @@ impl Folder {
         Ok(())
     }
 
-    pub(crate) fn renamed(&self, path: &Path) {
+    /// It was given another name, and is no partition's any more.
+    pub(crate) fn left_for(&self, path: &Path) {
+        self.exists.store(false, Ordering::Release);
         *self.path.write().unwrap_or_else(PoisonError::into_inner) = Arc::from(path);
     }
 }

@@ -191,7 +191,13 @@ impl OpenFiles {
 
     /// Writes what the index files do not have. Says whether there is one of transactions.
     pub(crate) fn save_indexes(&self, segment: &Arc<Segment>) -> Result<bool, StorageError> {
-        self.get(segment)?.indexes().save(&*self.disk, segment)?;
+        let open = self.get(segment)?;
+        // Who retires it waits, and gives its files' names to others afterwards.
+        let _slot = segment.open_slot();
+        if segment.is_gone() {
+            return Ok(false);
+        }
+        open.indexes().save(&*self.disk, segment)?;
         segment.save_transactions(&*self.disk)
     }
 

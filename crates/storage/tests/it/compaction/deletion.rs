@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use milena_env::{Clock as _, RealClock, disk::simulated::Operation, spawn_thread};
-use milena_protocol::Offset;
+use milena_protocol::{Offset, Uuid};
 use milena_storage::{Limit, Log, ReadError};
 
 use super::world::{TOPIC, compact, config, put, read};
@@ -91,5 +91,46 @@ fn whoever_cuts_or_deletes_a_log_takes_turns_with_compaction() {
             assert!(read(&log).keys().all(|offset| *offset < 10));
         }
         assert!(directory.offline().is_none());
+    }
+}
+
+#[test]
+fn a_partition_that_is_created_anew_while_the_old_one_is_deleted_keeps_its_own() {
+    for seed in 0..20 {
+        let mut rig = Rig::new(seed, config());
+        let directory = rig.open().unwrap();
+        let log = rig.log(&directory, TOPIC);
+        fill(&log, 40);
+        directory.run_pending();
+        let stall = rig.disk.stall(Operation::Rename, "-delete");
+        let deletion = {
+            let directory = Arc::clone(&directory);
+            spawn_thread("deletion", move || directory.delete(&partition(TOPIC)).unwrap()).unwrap()
+        };
+        stall.wait_until_reached();
+        let id = Uuid::from_u128(99);
+        let log = directory.create(partition(TOPIC), id, Arc::clone(&rig.config)).unwrap();
+        let writer = {
+            let (directory, log) = (Arc::clone(&directory), Arc::clone(&log));
+            spawn_thread("writer", move || {
+                fill(&log, 5);
+                directory.run_pending();
+            })
+            .unwrap()
+        };
+        RealClock.sleep(Duration::from_millis(2));
+        drop(stall);
+        writer.join().unwrap();
+        assert!(deletion.join().unwrap());
+        directory.checkpoint().unwrap();
+        if seed % 2 == 0 {
+            directory.close(1).unwrap();
+        }
+        drop((log, directory));
+        rig.crash();
+        let directory = rig.open().unwrap();
+        let log = directory.log(&partition(TOPIC)).unwrap();
+        assert_eq!((log.topic_id(), log.appended_end()), (id, Offset(5)));
+        assert_eq!(read(&log).len(), 5);
     }
 }

@@ -4,7 +4,11 @@
 use std::{
     collections::BTreeSet,
     pin::pin,
-    task::{Context, Poll, Waker},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    task::{Context, Poll, Wake, Waker},
 };
 
 use milena_env::disk::simulated::Operation;
@@ -36,6 +40,15 @@ fn fault_16_failed_fsync_in_a_checkpoint_ends_all_acknowledgement() {
     }
 }
 
+#[derive(Default)]
+struct Woken(AtomicBool);
+
+impl Wake for Woken {
+    fn wake(self: Arc<Self>) {
+        self.0.store(true, Ordering::SeqCst);
+    }
+}
+
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Failing {
     Round,
@@ -48,6 +61,7 @@ fn fail(seed: u64, failing: Failing) -> Option<String> {
     let mut rig = Rig::new(seed, LogConfig { segment_bytes: 500, ..LogConfig::default() });
     let directory = rig.open().unwrap();
     let log = rig.log(&directory, "orders");
+    let idle = rig.log(&directory, "idle");
     let mut sent = Vec::new();
     let mut send = |count: u64| {
         for _ in 0..count {
@@ -68,6 +82,11 @@ fn fail(seed: u64, failing: Failing) -> Option<String> {
     let mut waiting = pin!(log.wait_durable(log.appended_end()));
     let mut context = Context::from_waker(Waker::noop());
     assert_eq!(waiting.as_mut().poll(&mut context), Poll::Pending, "not durable yet");
+    let woken = Arc::new(Woken::default());
+    let waker = Waker::from(Arc::clone(&woken));
+    let mut coming = pin!(idle.wait_appended(idle.appended_end().next()));
+    let poll = coming.as_mut().poll(&mut Context::from_waker(&waker));
+    assert_eq!(poll, Poll::Pending, "nothing was sent");
 
     match failing {
         Failing::Round => rig.disk.fail_next_sync("milena-journal"),
@@ -84,6 +103,8 @@ fn fail(seed: u64, failing: Failing) -> Option<String> {
         panic!("still online after a failed sync");
     };
     assert_eq!(waiting.as_mut().poll(&mut context), Poll::Ready(false));
+    assert!(woken.0.load(Ordering::SeqCst), "who waits at an idle log is told too");
+    assert_eq!(coming.as_mut().poll(&mut context), Poll::Ready(false));
     let refused = append(&log, batch(&["late"]), 0);
     let is_offline = matches!(refused, Err(AppendError::Storage(StorageError::Offline { .. })));
     assert!(is_offline, "{refused:?}");
