@@ -146,10 +146,21 @@ def produce(broker, topic, records, size, compression="none", rate=-1, linger=5)
 
 
 def consume(broker, topic, records):
-    out = kafka_tool(
-        PERF + "ConsumerPerformance", "--bootstrap-server", broker.server, "--topic", topic,
-        "--num-records", records, "--timeout", "60000", "--hide-header")
-    return {"records": records, "out": out.strip().splitlines()[-1]}
+    """Reads the topic by hand-assigned partitions."""
+    command = ["java", "-Xmx512m", f"-Dlog4j2.configurationFile={RIG}/log4j2.xml", "-cp",
+               f"{RIG}/libs/*", str(HERE / "Reader.java"), broker.server, topic, str(records)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode != 0:
+        sys.exit(f"reader of {broker.name} said:\n{done.stderr[-2000:]}")
+    read, _, milliseconds = map(int, done.stdout.split()[-3:])
+    return {"records": read, "rate": read / milliseconds * 1000}
+
+
+def end_to_end(broker, topic, records):
+    out = kafka_tool(PERF + "EndToEndLatency", "--bootstrap-server", broker.server, "--topic",
+                     topic, "--num-records", records, "--producer-acks", "all", "--record-size", 1024)
+    p50, p99 = re.search(r"50th = (\d+), 99th = (\d+)", out).groups()
+    return {"records": records, "p50": float(p50), "p99": float(p99)}
 
 
 def case_produce(size, compression, seconds, pace):
@@ -179,12 +190,41 @@ def case_paced(seconds):
     return prepare, run
 
 
+def case_consume(size, seconds, pace):
+    records = pace * seconds
+
+    def prepare(broker):
+        create_topic(broker, "full")
+        produce(broker, "full", records, size)
+        consume(broker, "full", records // 2)
+
+    def run(broker, number):
+        return measured(broker, lambda: consume(broker, "full", records))
+
+    return prepare, run
+
+
+def case_end_to_end(seconds):
+    def prepare(broker):
+        create_topic(broker, "warm", 1)
+        end_to_end(broker, "warm", 2000)
+
+    def run(broker, number):
+        create_topic(broker, "run", 1)
+        return measured(broker, lambda: end_to_end(broker, "run", 1000 * seconds))
+
+    return prepare, run
+
+
 CASES = {
     "produce 1 KiB": lambda s: case_produce(1024, "none", s, 150_000),
     "produce 1 KiB lz4": lambda s: case_produce(1024, "lz4", s, 150_000),
     "produce 100 B": lambda s: case_produce(100, "none", s, 1_000_000),
     "produce 100 B lz4": lambda s: case_produce(100, "lz4", s, 1_000_000),
     "paced 1 KiB at 20000/s": case_paced,
+    "consume 1 KiB": lambda s: case_consume(1024, s, 150_000),
+    "consume 100 B": lambda s: case_consume(100, s, 1_000_000),
+    "end to end 1 KiB": case_end_to_end,
 }
 
 
@@ -235,7 +275,8 @@ def report(results, systems):
     print("|---|---|---|---|---|---|---|---|---|---|---|")
     for case, by_system in results.items():
         def median(system, key):
-            return statistics.median(r[key] for r in by_system[system] if key in r)
+            values = [r[key] for r in by_system[system] if key in r]
+            return statistics.median(values) if values else None
 
         def per_record(system, key):
             return statistics.median(r[key] / r["records"] * 1e6 for r in by_system[system])
@@ -244,9 +285,10 @@ def report(results, systems):
             ratio = lambda ours, theirs: f"{ours / theirs:.2f}" if "kafka" in systems else "-"
             cpu, rate = per_record(system, "cpu"), median(system, "rate")
             kafka = "kafka" if "kafka" in systems else system
+            faster = ratio(rate, median(kafka, "rate")) if rate else "-"
             print(f"| {case} | {system} | {cpu:.2f} | {ratio(cpu, per_record(kafka, 'cpu'))} |"
-                  f" {rate:,.0f} | {ratio(rate, median(kafka, 'rate'))} |"
-                  f" {median(system, 'p50'):.0f} | {median(system, 'p99'):.0f} |"
+                  f" {rate or 0:,.0f} | {faster} |"
+                  f" {median(system, 'p50') or 0:.0f} | {median(system, 'p99') or 0:.0f} |"
                   f" {per_record(system, 'machine'):.2f} | {median(system, 'written'):,.0f} |"
                   f" {median(system, 'memory'):,.0f} |")
 
