@@ -18,6 +18,7 @@ use crate::{
     fetch::SessionCache,
     network::{budget::Budget, listeners::Connections},
     partition::table::Partitions,
+    producer_ids::ProducerIds,
 };
 
 /// What the configuration says about connections.
@@ -50,6 +51,7 @@ pub(crate) struct Broker {
     pub(crate) directories: Vec<Arc<LogDirectory>>,
     pub(crate) partitions: Arc<Partitions>,
     pub(crate) fetch_sessions: SessionCache,
+    pub(crate) producer_ids: ProducerIds,
 }
 
 impl Broker {

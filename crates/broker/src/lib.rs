@@ -17,6 +17,7 @@ mod limits;
 mod log_config;
 mod network;
 mod partition;
+mod producer_ids;
 mod server;
 mod topics;
 

@@ -36,6 +36,7 @@ use crate::{
         threads::IoThreads,
     },
     partition::{assign::Assigner, table::Partitions},
+    producer_ids::ProducerIds,
 };
 
 /// How long a fetch session is kept although others want its place: Kafka's own time.
@@ -129,6 +130,7 @@ impl Server {
                 FETCH_SESSION_KEPT,
                 Random::from_seed(outside.random.next_u64()),
             ),
+            producer_ids: ProducerIds::default(),
             config: shared_config,
         });
         let threads = IoThreads::start(&broker, config.network.threads)?;

@@ -7,6 +7,7 @@ mod create_topics;
 mod delete_topics;
 mod describe_cluster;
 mod fetch;
+mod init_producer_id;
 mod list_offsets;
 mod metadata;
 mod produce;
@@ -16,7 +17,8 @@ use std::{pin::Pin, rc::Rc};
 use milena_protocol::{
     api::{
         ApiKey, ApiVersionsRequest, CreateTopicsRequest, DeleteTopicsRequest,
-        DescribeClusterRequest, FetchRequest, ListOffsetsRequest, MetadataRequest,
+        DescribeClusterRequest, FetchRequest, InitProducerIdRequest, ListOffsetsRequest,
+        MetadataRequest,
     },
     open_request,
 };
@@ -88,6 +90,7 @@ served! {
     delete_topics: DeleteTopics(DeleteTopicsRequest<'_>),
     describe_cluster: DescribeCluster(DescribeClusterRequest),
     fetch: Fetch(FetchRequest<'_>),
+    init_producer_id: InitProducerId(InitProducerIdRequest<'_>),
     list_offsets: ListOffsets(ListOffsetsRequest<'_>),
     metadata: Metadata(MetadataRequest<'_>),
 }

@@ -51,6 +51,10 @@ impl Budget {
         self.used() >= self.limit
     }
 
+    pub(crate) fn is_waited_for(&self) -> bool {
+        self.somebody_waits.load(Ordering::Relaxed)
+    }
+
     /// Nothing yet, to be grown.
     pub(crate) fn charge(self: &Arc<Self>) -> Charge {
         Charge { budget: Arc::clone(self), bytes: 0 }

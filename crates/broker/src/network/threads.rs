@@ -29,6 +29,11 @@ use crate::{
     limits::{BLOCKING_THREADS, FIRST_READ_BYTES},
 };
 
+/// How often it is looked whether the journal has given bytes back, while somebody waits for them.
+const BUDGET_NAP: Duration = Duration::from_millis(2);
+/// How often it is looked at all.
+const IDLE_NAP: Duration = Duration::from_millis(50);
+
 /// What an I/O thread is told.
 #[derive(Debug)]
 pub(crate) enum Order {
@@ -157,7 +162,9 @@ async fn sweep(worker: Rc<Worker>) {
     let idle_max = worker.broker.network.idle_max;
     let mut looked_at = worker.broker.clock.monotonic();
     loop {
-        timer::sleep(Duration::from_millis(20)).await;
+        // While nobody waits for bytes an idle broker had better sleep.
+        let nap = if worker.broker.budget.is_waited_for() { BUDGET_NAP } else { IDLE_NAP };
+        timer::sleep(nap).await;
         worker.broker.budget.wake();
         let now = worker.broker.clock.monotonic();
         let Some(idle_max) = idle_max.filter(|idle| now >= looked_at + *idle / 4) else { continue };
