@@ -11,7 +11,7 @@ use milena_env::{Disk, DiskFile, disk::Open};
 use super::{
     entry::Entry,
     ring::{RingFile, RingIdentity},
-    round::{BLOCK, FileHeader, ROUND_HEADER_LEN, RoundHeader},
+    round::{BLOCK, FileHeader, ROUND_HEADER_LEN, ROUND_MAGIC, RoundHeader},
 };
 use crate::{error::StorageError, names};
 
@@ -38,6 +38,8 @@ pub(super) struct Found {
     pub last_sequence: u64,
     /// Where a round that follows the last one would begin.
     pub next: (usize, u64),
+    /// Whether there is one, and it cannot be read: torn, unless a segment has its batches.
+    next_is_damaged: bool,
 }
 
 impl Found {
@@ -98,6 +100,7 @@ impl Found {
             before: BTreeMap::new(),
             last_sequence: 0,
             next: (0, BLOCK),
+            next_is_damaged: false,
         };
         found.find_rounds()?;
         Ok(Some(found))
@@ -149,8 +152,27 @@ impl Found {
                 file.last_sequence = sequence - 1;
             }
             self.next = (place.file, place.position);
+            self.next_is_damaged = true;
         }
         Ok(())
+    }
+
+    /// Whether a round begins there whose header does not prove itself.
+    fn is_begun(&self, (file, position): (usize, u64)) -> Result<bool, StorageError> {
+        let Some(file) = self.files.get(file) else { return Ok(false) };
+        let mut header = [0; ROUND_HEADER_LEN];
+        let read = file.file.read_at(&mut header, position);
+        let read = read.map_err(StorageError::io("read", &file.path))?;
+        let is_whole = read == ROUND_HEADER_LEN;
+        Ok(is_whole
+            && header.starts_with(&ROUND_MAGIC)
+            && RoundHeader::read(&header, &self.identity.key).is_none())
+    }
+
+    /// Says that the round behind the last one was synced, where it cannot be read.
+    pub(super) fn damaged_end(&self) -> Option<StorageError> {
+        let (file, position) = self.next;
+        self.next_is_damaged.then(|| self.corrupt(file, position, self.last_sequence + 1))
     }
 
     /// Keeps the rounds from the tail on; all of them must be there.
@@ -160,6 +182,7 @@ impl Found {
         };
         self.last_sequence = last;
         self.next = (place.file, place.position + RoundHeader::padded(place.header.len));
+        self.next_is_damaged |= self.is_begun(self.next)?;
         let needed = self.rounds.split_off(&place.header.tail);
         self.before = std::mem::replace(&mut self.rounds, needed);
         let files: BTreeSet<usize> = self.rounds.values().map(|place| place.file).collect();

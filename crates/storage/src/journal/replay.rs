@@ -101,7 +101,7 @@ pub(crate) fn replay(
         }
         replay.survey(&found)?;
         replay.apply(&found)?;
-        replay.cut_ends()?;
+        replay.cut_ends(&found)?;
         replay.sync()?;
         replay.store_offsets()?;
         let open = replay.targets.iter().filter(|(_, target)| target.closed.is_none());
@@ -327,8 +327,9 @@ impl Replay<'_> {
         Ok(())
     }
 
-    /// Cuts each log behind its last entry, unless somebody else has written there.
-    fn cut_ends(&mut self) -> Result<(), StorageError> {
+    /// Cuts each log behind its last entry, unless there is something that was durable: of a round
+    /// that is damaged, or of somebody else.
+    fn cut_ends(&mut self, found: &Found) -> Result<(), StorageError> {
         let mut targets = std::mem::take(&mut self.targets);
         for ((name, _), target) in &mut targets {
             if let Some((_, lost)) = target.hole.take() {
@@ -337,7 +338,7 @@ impl Replay<'_> {
             let Some(end) = target.end.filter(|_| target.closed.is_none()) else { continue };
             let folder = self.folder(name);
             if !target.was_cut && self.somebody_wrote(&folder, end)? {
-                return Err(foreign(self.directory));
+                return Err(found.damaged_end().unwrap_or_else(|| foreign(self.directory)));
             }
             self.cut(&folder, end)?;
         }

@@ -7,7 +7,7 @@ pub(crate) const BLOCK: u64 = 4096;
 pub(super) const ROUND_HEADER_LEN: usize = 64;
 pub(super) const FILE_HEADER_LEN: usize = 52;
 const FILE_MAGIC: [u8; 8] = *b"MILENAJ1";
-const ROUND_MAGIC: [u8; 4] = *b"MJRD";
+pub(super) const ROUND_MAGIC: [u8; 4] = *b"MJRD";
 
 /// The secret in every checksum of a ring; it keeps a record from posing as a round.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -48,8 +48,8 @@ fn fault_14_bit_flip_in_the_journal_is_a_torn_tail_or_refused_by_name() {
                 );
                 refused += 1;
             }
-            // The last round, for which no later one vouches, but its batches are in a segment.
-            Err(StorageError::Foreign { .. }) => refused += 1,
+            // Nothing says that there was a last round, but for its batches in a segment.
+            Err(StorageError::Foreign { .. }) if position % 4_096 < 4 => refused += 1,
             Err(other) => panic!("seed {seed}: {other}"),
         }
     });
