@@ -35,7 +35,7 @@ use crate::{
         listeners::{Connections, accept_all},
         threads::IoThreads,
     },
-    partition::{assign::Assigner, table::Partitions},
+    partition::{assign::Assigner, stray, table::Partitions},
     producer_ids::ProducerIds,
 };
 
@@ -102,6 +102,7 @@ impl Server {
             snapshot_bytes: config.quorum.snapshot_after_bytes,
             drives_directory: false,
         })?;
+        stray::set_aside(&directories, &metadata.image(), node_id)?;
         let unwritten = directories.clone();
         let elsewhere = move || unwritten.iter().map(|d| d.unwritten_bytes()).sum();
         let network = &config.network;

@@ -5,6 +5,7 @@
 
 pub(crate) mod assign;
 mod leader;
+pub(crate) mod stray;
 pub(crate) mod table;
 mod waiters;
 

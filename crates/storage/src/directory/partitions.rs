@@ -62,6 +62,21 @@ impl LogDirectory {
     /// are removed by the checkpoint, however many there are. Where the disk is full that happens
     /// when there is room again; a partition of that name may be created at once.
     pub fn delete(&self, name: &TopicPartition) -> Result<bool, StorageError> {
+        self.part_with(name, CloseReason::Deleted)
+    }
+
+    /// Sets a partition aside that nobody knows any more: its folder gets Kafka's `-stray` suffix,
+    /// and nothing in it is touched, now or later.
+    pub fn set_aside(&self, name: &TopicPartition) -> Result<bool, StorageError> {
+        let Some(log) = self.log(name) else { return Ok(false) };
+        log.refuse_appends();
+        // What the journal alone has goes into the segments: replay will not look for them.
+        self.shared.drain()?;
+        self.shared.checkpoint()?;
+        self.part_with(name, CloseReason::Moved)
+    }
+
+    fn part_with(&self, name: &TopicPartition, reason: CloseReason) -> Result<bool, StorageError> {
         let Some(log) = self.log(name) else { return Ok(false) };
         log.refuse_appends();
         let _alone = log.compaction.take();
@@ -74,7 +89,7 @@ impl LogDirectory {
             }
             logs.remove(name);
             self.shared.is_leaving(&log);
-            log.close_for(CloseReason::Deleted);
+            log.close_for(reason);
         }
         self.shared.drain()?;
         if !log.config().is_journalled() {

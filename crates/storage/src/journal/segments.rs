@@ -17,7 +17,7 @@ use crate::{
     directory::Shared,
     error::StorageError,
     log::Log,
-    names::{FileKind, SegmentFile, Stage},
+    names::{FileKind, Mark, SegmentFile, Stage},
     segment::{MaxTimestamp, Segment},
 };
 
@@ -151,8 +151,13 @@ fn carry_out(shared: &Shared, task: &Task) -> Result<(), StorageError> {
         What::Append(_) => Ok(()),
         What::Close(reason) => {
             shared.dirty.add_offsets();
-            if *reason == CloseReason::Deleted {
-                task.log.set_aside(shared)?;
+            let mark = match reason {
+                CloseReason::Deleted => Some(Mark::Delete),
+                CloseReason::Moved => Some(Mark::Stray),
+                CloseReason::NotJournalled => None,
+            };
+            if let Some(mark) = mark {
+                task.log.set_aside(shared, mark)?;
                 shared.has_left(&task.log);
             }
             Ok(())

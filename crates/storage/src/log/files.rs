@@ -72,9 +72,9 @@ impl Log {
         Ok(())
     }
 
-    /// The journal's writer: the partition was deleted. Its folder gets a name that nobody else has,
-    /// and is nobody's any more.
-    pub(crate) fn set_aside(&self, shared: &Shared) -> Result<(), StorageError> {
+    /// The journal's writer: the partition has left. Its folder gets a name that nobody else has,
+    /// and is nobody's any more; it is removed if it was deleted.
+    pub(crate) fn set_aside(&self, shared: &Shared, mark: Mark) -> Result<(), StorageError> {
         let _here = self.saving.lock().unwrap_or_else(PoisonError::into_inner);
         self.lock().left = true;
         // Before the folder has its new name: who fails to sync them then knows why.
@@ -84,14 +84,16 @@ impl Log {
         }
         let id = u128::from_be_bytes(self.topic_id.to_be_bytes()) ^ u128::from(self.alias) << 64;
         let (path, TopicPartition { topic, partition }) = (self.folder.path(), &self.name);
-        let marked = names::marked_partition_folder(topic, *partition, Mark::Delete, id);
+        let marked = names::marked_partition_folder(topic, *partition, mark, id);
         let marked = shared.path.join(marked);
         // Left behind by a process before this one.
         unless_missing(shared.disk.remove_dir_all(&marked), "remove", &marked)?;
         shared.disk.rename(&path, &marked).map_err(StorageError::io("rename", &path))?;
         self.folder.left_for(&marked);
         shared.dirty.add_folder(&shared.path);
-        shared.dirty.add_doomed_folder(marked);
+        if mark == Mark::Delete {
+            shared.dirty.add_doomed_folder(marked);
+        }
         Ok(())
     }
 

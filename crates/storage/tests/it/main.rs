@@ -7,3 +7,4 @@ mod kafka_data;
 mod model;
 mod rig;
 mod story;
+mod stray;
