@@ -424,9 +424,8 @@ impl Serving {
         self.quorum.prepare(records.clone(), self.controller.image().clone(), delta);
         let proposal = Proposal { records, timestamp: self.clock.now_ms() };
         self.quorum.propose(proposal).await?;
-        if self.bytes_since_snapshot >= self.snapshot_bytes {
+        if self.bytes_since_snapshot >= self.snapshot_bytes && self.quorum.snapshot().await? {
             self.bytes_since_snapshot = 0;
-            self.quorum.snapshot().await?;
         }
         Ok(())
     }
@@ -483,9 +482,10 @@ impl Serving {
         match command {
             Command::Stop => return false,
             Command::Snapshot => {
-                self.bytes_since_snapshot = 0;
-                if let Err(error) = self.quorum.snapshot().await {
-                    tracing::warn!(%error, "no metadata snapshot");
+                match self.quorum.snapshot().await {
+                    Ok(true) => self.bytes_since_snapshot = 0,
+                    Ok(false) => {}
+                    Err(error) => tracing::warn!(%error, "no metadata snapshot"),
                 }
             }
             // Who asked and went away misses nothing.

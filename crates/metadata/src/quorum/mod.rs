@@ -15,12 +15,21 @@ mod test;
 mod types;
 mod vote;
 
-use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
 
 use arc_swap::ArcSwap;
 use milena_env::{Clock, Disk};
 use milena_protocol::Uuid;
-use milena_storage::{LogConfig, LogDirectory, StorageError, TopicPartition, names};
+use milena_storage::{
+    Log, LogConfig, LogDirectory, StorageError, TopicPartition, names, partition_metadata,
+};
 use openraft::{
     Config, Raft, ServerState, SnapshotPolicy,
     error::{ClientWriteError, InitializeError, RaftError},
@@ -130,12 +139,45 @@ pub fn log_config() -> LogConfig {
     }
 }
 
+/// The metadata log, in a folder that is there before the log makes it: the vote and snapshots lie
+/// in it as well.
+fn open_log(
+    directory: &Arc<LogDirectory>,
+    disk: &dyn Disk,
+    folder: &Path,
+) -> Result<Arc<Log>, StorageError> {
+    if disk.metadata(folder).is_err() {
+        make_folder(directory.path(), disk, folder)?;
+    }
+    let name = TopicPartition { topic: METADATA_TOPIC.into(), partition: 0 };
+    match directory.log(&name) {
+        Some(log) => Ok(log),
+        None => directory.create(name, Uuid::CLUSTER_METADATA, Arc::new(log_config())),
+    }
+}
+
+/// Makes the folder so that it never lacks its topic's id, whenever the power fails.
+fn make_folder(directory: &Path, disk: &dyn Disk, folder: &Path) -> Result<(), StorageError> {
+    let draft = directory.join("milena-metadata.tmp");
+    let io = |doing| StorageError::io(doing, &draft);
+    if disk.metadata(&draft).is_ok() {
+        disk.remove_dir_all(&draft).map_err(io("remove"))?;
+    }
+    disk.create_dir_all(&draft).map_err(io("create folder"))?;
+    let metadata = draft.join(names::PARTITION_METADATA);
+    partition_metadata::store_topic_id(disk, &metadata, Uuid::CLUSTER_METADATA)?;
+    disk.rename(&draft, folder).map_err(io("rename"))?;
+    disk.sync_dir(directory).map_err(StorageError::io("sync folder", directory))
+}
+
 /// Raft over the metadata log.
 #[derive(Clone)]
 pub struct RaftQuorum {
     raft: Raft<TypeConfig>,
     machine: Machine,
     log: LogStore,
+    /// How many entries the snapshot has that was asked for last.
+    snapshot_asked: Arc<AtomicU64>,
 }
 
 impl std::fmt::Debug for RaftQuorum {
@@ -147,16 +189,10 @@ impl std::fmt::Debug for RaftQuorum {
 impl RaftQuorum {
     /// Opens log and snapshot and joins the quorum. Runs on a current-thread tokio runtime.
     pub async fn start(options: QuorumOptions) -> Result<Self, QuorumError> {
-        let name = TopicPartition { topic: METADATA_TOPIC.into(), partition: 0 };
         let directory = &options.directory;
-        let folder = directory.path().join(names::partition_folder(METADATA_TOPIC, 0));
-        // The files beside the log want their folder before the log has made it.
         let disk = &options.disk;
-        disk.create_dir_all(&folder).map_err(StorageError::io("create folder", &folder))?;
-        let log = match directory.log(&name) {
-            Some(log) => log,
-            None => directory.create(name, Uuid::CLUSTER_METADATA, Arc::new(log_config()))?,
-        };
+        let folder = directory.path().join(names::partition_folder(METADATA_TOPIC, 0));
+        let log = open_log(directory, &**disk, &folder)?;
         log.configure(Arc::new(log_config()))?;
         let vote = VoteFile::open(Arc::clone(disk), &folder)
             .map_err(|error| QuorumError::Vote(folder.clone(), error))?;
@@ -185,7 +221,7 @@ impl RaftQuorum {
         let raft =
             Raft::new(options.node_id, Arc::new(config), NoPeers, log.clone(), machine.clone());
         let raft = raft.await.map_err(|error| QuorumError::Raft(error.to_string()))?;
-        let quorum = Self { raft, machine, log };
+        let quorum = Self { raft, machine, log, snapshot_asked: Arc::default() };
         quorum.elect(options.voters).await?;
         Ok(quorum)
     }
@@ -232,10 +268,21 @@ impl RaftQuorum {
         self.machine.prepare(Prepared { records, image, delta });
     }
 
-    /// Writes a snapshot and lets go of the log before it. Returns before it is done.
-    pub async fn snapshot(&self) -> Result<(), ProposeError> {
+    /// Begins to write a snapshot, behind which the log is let go. Says `false` if the one before
+    /// is not finished yet: then nothing is begun.
+    pub async fn snapshot(&self) -> Result<bool, ProposeError> {
+        let (applied, finished) = {
+            let metrics = self.raft.metrics();
+            let metrics = metrics.borrow();
+            let count = |id: Option<openraft::LogId<i32>>| id.map_or(0, |id| id.index + 1);
+            (count(metrics.last_applied), count(metrics.snapshot))
+        };
+        if finished < self.snapshot_asked.load(Ordering::Relaxed) {
+            return Ok(false);
+        }
+        self.snapshot_asked.store(applied, Ordering::Relaxed);
         let triggered = self.raft.trigger().snapshot().await;
-        triggered.map_err(|error| ProposeError::Failed(error.to_string()))
+        triggered.map(|()| true).map_err(|error| ProposeError::Failed(error.to_string()))
     }
 
     /// Waits until the quorum has failed for good, and says why.

@@ -119,8 +119,9 @@ impl Rig {
     /// A clean stop, as of a broker that is told to.
     pub(crate) fn stop(self) -> Arc<SimulatedDisk> {
         self.node.stop();
-        self.directory.close(self.node.broker_epoch()).unwrap();
-        self.disk
+        let closed = self.directory.close(self.node.broker_epoch());
+        assert!(closed.is_ok() || self.disk.is_power_off(), "{closed:?}");
+        self.disk.kill()
     }
 
     /// A power failure: what was not synced is kept, lost or torn.
