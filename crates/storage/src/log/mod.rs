@@ -14,6 +14,7 @@ mod look_up;
 pub(crate) mod open;
 mod prepare;
 mod read;
+mod read_committed;
 mod rebuild;
 mod retention;
 mod state;
@@ -229,7 +230,8 @@ impl Log {
         look(&self.lock().producers)
     }
 
-    /// Aborted transactions that a reader of committed records in `[from, to)` must know.
+    /// Aborted transactions that a reader of committed records in `[from, to)` must know. Whoever
+    /// reads them too wants [`Log::read_committed`].
     pub fn aborted_transactions(
         &self,
         from: Offset,

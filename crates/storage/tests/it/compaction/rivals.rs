@@ -1,14 +1,18 @@
 //! Compaction beside those who cut, delete, stop or read the same log.
 
-use milena_protocol::Offset;
-use milena_storage::{Limit, LogConfig};
+use std::sync::Arc;
 
-use super::world::{TOPIC, compact, config, put, read};
-use crate::rig::{Rig, partition};
+use milena_env::spawn_thread;
+use milena_protocol::{
+    Offset, ProducerEpoch, ProducerId,
+    records::{BatchBuilder, BatchHeader, Batches},
+};
+use milena_storage::{Limit, Log, LogConfig, LogDirectory, index::AbortedTransaction};
 
-fn filled(
-    rig: &Rig,
-) -> (std::sync::Arc<milena_storage::LogDirectory>, std::sync::Arc<milena_storage::Log>) {
+use super::world::{TOPIC, compact, config, keyed, marker, put, read};
+use crate::rig::{NOW_MS, Rig, append, partition};
+
+fn filled(rig: &Rig) -> (Arc<LogDirectory>, Arc<Log>) {
     let directory = rig.open().unwrap();
     let log = rig.log(&directory, TOPIC);
     for index in 0..60 {
@@ -30,6 +34,57 @@ fn a_read_that_was_planned_before_gives_what_was_there() {
     directory.checkpoint().unwrap();
     assert_eq!(plan.read().unwrap(), before);
     assert!(log.read(Offset(0), log.appended_end(), limit).unwrap().read().unwrap() != before);
+}
+
+#[test]
+fn a_reader_of_committed_records_knows_every_abort_while_they_are_compacted_away() {
+    for seed in 0..30 {
+        let rig = Rig::new(seed, config());
+        let directory = rig.open().unwrap();
+        let log = rig.log(&directory, TOPIC);
+        for index in 0..40 {
+            let (id, key) = (index % 4, ["a", "b", "c"][index as usize % 3]);
+            let builder = BatchBuilder::new(Offset::ZERO);
+            let builder = builder.with_producer(ProducerId(id), ProducerEpoch(index as i16), 0);
+            let value = format!("a value of some length {index}");
+            let data = keyed(builder.with_transactional(), NOW_MS, &[(key, Some(&value))]);
+            append(&log, data, 0).unwrap();
+            let marker = marker(id, index as i16 + 1, id > 1, NOW_MS);
+            append(&log, marker, 0).unwrap();
+        }
+        directory.run_pending();
+        let compaction = {
+            let directory = Arc::clone(&directory);
+            spawn_thread("cleaner", move || compact(&directory).unwrap()).unwrap()
+        };
+        let mut is_last = false;
+        while !is_last {
+            is_last = compaction.is_finished();
+            let mut from = Offset::ZERO;
+            while let Some(next) = read_one(&log, from) {
+                from = next;
+            }
+        }
+        assert!(compaction.join().unwrap().is_some());
+    }
+}
+
+/// Reads some batches from `from` on, and holds them to what is said of aborts; says where they end.
+fn read_one(log: &Log, from: Offset) -> Option<Offset> {
+    let limit = Limit { bytes_max: 500, at_least_one: true };
+    let stable = log.last_stable_offset(log.durable_end());
+    let (plan, aborted) = log.read_committed(from, stable, limit).unwrap();
+    let bytes = plan.read().unwrap();
+    let headers = Batches::new(&bytes).filter_map(|batch| BatchHeader::read(batch.bytes()).ok());
+    let headers: Vec<BatchHeader> = headers.collect();
+    for header in headers.iter().filter(|h| !h.attributes.is_control() && h.producer_id.0 < 2) {
+        let is_of = |t: &&AbortedTransaction| {
+            t.producer_id == header.producer_id
+                && (t.first_offset..=t.last_offset).contains(&header.base_offset)
+        };
+        assert!(aborted.iter().any(|t| is_of(&t)), "{} in {aborted:?}", header.base_offset);
+    }
+    headers.last().map(BatchHeader::next_offset)
 }
 
 #[test]
@@ -70,7 +125,7 @@ fn a_topic_that_is_created_anew_is_not_taken_for_clean() {
     assert_eq!(compact(&directory).unwrap(), None, "a stopped directory is left alone");
 }
 
-fn put_nothing(log: &milena_storage::Log) {
+fn put_nothing(log: &Log) {
     assert!(log.durable_end() == log.appended_end());
 }
 
