@@ -3,7 +3,7 @@
 //! Under the partition's lock only memory changes; the bytes go to the journal's queue and to the
 //! tail, from where they are read until they are in a segment.
 
-use std::sync::Arc;
+use std::sync::{Arc, MutexGuard};
 
 use bytes::{Bytes, BytesMut};
 use milena_protocol::{
@@ -83,11 +83,11 @@ impl Log {
             });
         }
         let marker = read_marker(&batch, &validated.header)?;
-        let mut state = self.lock_to_append()?;
-        if let Some(latest) = state.epochs.latest()
-            && latest.epoch > epoch
-        {
-            return Err(AppendError::OldEpoch { known: latest.epoch, got: epoch });
+        let mut state = self.lock_for(epoch)?;
+        if let Some(oldest) = state.producers.has_forgotten(&validated.header, origin) {
+            drop(state);
+            self.recall(&validated.header, oldest)?;
+            state = self.lock_for(epoch)?;
         }
         match marker {
             Some(marker) => state.producers.check_marker(&marker, origin)?,
@@ -108,6 +108,17 @@ impl Log {
             marker.map(|marker| Marker { offset: base_offset, timestamp: max_timestamp, ..marker });
         self.place(&mut state, batch.freeze(), &header, marker)?;
         Ok(Appended { base_offset, end: header.next_offset(), is_duplicate: false })
+    }
+
+    /// The lock, if appends of a leader of this epoch are welcome.
+    fn lock_for(&self, epoch: LeaderEpoch) -> Result<MutexGuard<'_, State>, AppendError> {
+        let state = self.lock_to_append()?;
+        match state.epochs.latest() {
+            Some(latest) if latest.epoch > epoch => {
+                Err(AppendError::OldEpoch { known: latest.epoch, got: epoch })
+            }
+            _ => Ok(state),
+        }
     }
 
     /// Appends batches as a leader sent them: offsets and epochs stay, a partial batch at the end

@@ -20,6 +20,7 @@ mod retention;
 mod state;
 mod tail;
 mod truncate;
+mod window;
 
 use std::sync::{
     Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak,

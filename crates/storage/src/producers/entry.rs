@@ -87,6 +87,21 @@ impl ProducerEntry {
         self.batches().iter().find(is_same).copied().filter(|_| is_current)
     }
 
+    /// The oldest batch that is remembered, where there was one before it that this may be.
+    pub(super) fn has_forgotten(&self, header: &BatchHeader) -> Option<ProducedBatch> {
+        let oldest = *self.batches().first()?;
+        let is_older = header.base_sequence < oldest.first_sequence();
+        let is_short = usize::from(self.kept) < BATCHES_KEPT;
+        (is_short && is_older && header.producer_epoch == self.epoch).then_some(oldest)
+    }
+
+    /// Remembers batches that came before those that it does.
+    pub(super) fn recall(&mut self, older: &[ProducedBatch]) {
+        let known = self.batches().to_vec();
+        self.kept = 0;
+        older.iter().chain(&known).for_each(|batch| self.push(*batch));
+    }
+
     pub(super) fn check(&self, header: &BatchHeader, origin: Origin) -> Result<(), SequenceError> {
         let producer_id = header.producer_id;
         self.check_epoch(producer_id, header.producer_epoch, 0)?;

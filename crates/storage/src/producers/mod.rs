@@ -222,6 +222,27 @@ impl ProducerStates {
         entry.check(header, origin).map(|()| Admission::New)
     }
 
+    /// Whether this may be the retry of a batch that memory does not reach back to, as after a
+    /// restart; then the oldest one that it does.
+    #[must_use]
+    pub fn has_forgotten(&self, header: &BatchHeader, origin: Origin) -> Option<ProducedBatch> {
+        if origin != Origin::Client || !header.has_producer_id() {
+            return None;
+        }
+        self.get(header.producer_id)?.has_forgotten(header)
+    }
+
+    /// Remembers the batches before `oldest`, unless the producer has gone on without them.
+    pub fn recall(&mut self, header: &BatchHeader, oldest: ProducedBatch, older: &[ProducedBatch]) {
+        if let Some(table) = &mut self.table
+            && let Ok(at) = table.find(header.producer_id)
+            && let Some((_, entry)) = table.producers.get_mut(at)
+            && entry.has_forgotten(header) == Some(oldest)
+        {
+            entry.recall(older);
+        }
+    }
+
     /// Whether a marker may be appended; its offset does not matter yet.
     pub fn check_marker(&self, marker: &Marker, origin: Origin) -> Result<(), SequenceError> {
         let Some(entry) = self.get(marker.producer_id) else { return Ok(()) };

@@ -126,8 +126,7 @@ fn epochs(seed: u64, topic: &str, log: &Log, life: &Life) {
     }
 }
 
-/// The last batch of each producer is known again; the four before it are known, or refused, and
-/// never appended once more.
+/// The last five batches of each producer are known again, and not appended once more.
 fn duplicates(seed: u64, topic: &str, log: &Arc<Log>, life: &Life) {
     let epoch = LeaderEpoch(life.epochs.last().map_or(0, |last| last.0));
     for producer_id in 1..4 {
@@ -135,18 +134,9 @@ fn duplicates(seed: u64, topic: &str, log: &Arc<Log>, life: &Life) {
         for (age, batch) in own.take(5).enumerate() {
             let sent = batch.sent.clone();
             let answer = log.append_as_leader(sent, &validated(&batch.sent), epoch, Origin::Client);
-            match answer {
-                Ok(answer) => assert!(
-                    answer.is_duplicate && answer.base_offset.0 == batch.base,
-                    "seed {seed}: {topic}: the retry of {} is {answer:?}",
-                    batch.base
-                ),
-                Err(error) => assert!(
-                    age > 0,
-                    "seed {seed}: {topic}: the retry of {}, producer {producer_id}'s last: {error}",
-                    batch.base
-                ),
-            }
+            let context = format!("seed {seed}: {topic}: the retry of {}", batch.base);
+            let answer = answer.unwrap_or_else(|error| panic!("{context}, {age} back: {error}"));
+            assert!(answer.is_duplicate && answer.base_offset.0 == batch.base, "{context}");
         }
     }
 }

@@ -10,6 +10,7 @@ mod fault_14_bit_flip;
 mod fault_15_derived_files_lost;
 mod fault_16_failed_fsync;
 mod fault_17_disk_full;
+mod fault_24_retry_after_restart;
 mod history;
 mod machine;
 mod workload;
