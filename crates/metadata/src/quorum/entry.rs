@@ -65,7 +65,7 @@ pub(super) fn to_batch(
         }
         EntryPayload::Blank => {
             let change = leader_change(leader);
-            control(builder.with_control(), ControlType::LeaderChange, &change, 1, now_ms)?
+            control(builder.with_control(), ControlType::LeaderChange, &change, 0, now_ms)?
         }
         EntryPayload::Membership(membership) => {
             put_membership(builder.with_control(), membership, now_ms)?
@@ -78,8 +78,9 @@ pub(super) fn to_batch(
 
 fn leader_change(leader: i32) -> LeaderChangeMessage {
     let voter = leader_change::Voter { voter_id: leader, ..leader_change::Voter::default() };
+    // Whoever reads it takes it for version 0, which is all that Kafka writes.
     LeaderChangeMessage {
-        version: 1,
+        version: 0,
         leader_id: leader,
         voters: vec![voter.clone()],
         granting_voters: vec![voter],
