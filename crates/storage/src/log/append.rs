@@ -199,6 +199,9 @@ impl Log {
         header: &BatchHeader,
         marker: Option<Marker>,
     ) -> Result<(), AppendError> {
+        if header.attributes.is_transactional() {
+            state.active.segment.expect_transactions();
+        }
         if let Some(marker) = marker
             && let Some(done) = state.producers.end_transaction(&marker)
             && let Some(aborted) = done.aborted()

@@ -35,7 +35,7 @@ pub(crate) use compact::Finished;
 pub use look_up::TimestampedOffset;
 pub use read::{Limit, Piece, ReadError, ReadPlan};
 
-use self::{ends::Ends, state::State, tail::Tail};
+use self::{ends::Ends, rebuild::Rebuild, state::State, tail::Tail};
 use crate::{
     compaction::Turn,
     config::LogConfig,
@@ -241,7 +241,8 @@ impl Log {
         let segments = self.segments.load();
         let first = segments.partition_point(|s| s.base_offset() <= from).saturating_sub(1);
         let mut found = Vec::new();
-        for segment in segments.iter().skip(first) {
+        for (index, segment) in segments.iter().enumerate().skip(first) {
+            self.find_transactions(&segments, index)?;
             let (some, is_complete) = segment.aborted_transactions(&*self.shared.disk, from, to)?;
             found.extend(some);
             if is_complete {
@@ -249,6 +250,18 @@ impl Log {
             }
         }
         Ok(found)
+    }
+
+    /// Makes sure that a segment without a transaction index has none because it needs none.
+    fn find_transactions(&self, segments: &Segments, index: usize) -> Result<(), StorageError> {
+        let next = segments.get(index + 1).map(|next| next.base_offset());
+        match (segments.get(index), next) {
+            (Some(segment), Some(next)) if segment.misses_transactions() => {
+                let rebuild = Rebuild { shared: &self.shared, log_config: &self.config() };
+                rebuild.transactions(&self.folder, segments, segment, next)
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Bytes of all segments, written or waiting to be.

@@ -195,8 +195,10 @@ impl Rebuild<'_> {
         let epochs_path = folder.path().join(names::LEADER_EPOCHS);
         let stored = checkpoints::load_epochs(&*self.shared.disk, &epochs_path).ok().flatten();
         let mut epochs = match &stored {
-            // An empty one may be all that a crash left of a file that was being replaced.
-            Some(stored) if doubtful.is_none() || !stored.entries().is_empty() => stored.clone(),
+            // An empty one is right for a log of old messages, and else all that is left of it.
+            Some(stored) if !stored.entries().is_empty() || !self.have_epochs(&segments)? => {
+                stored.clone()
+            }
             _ => self.epochs(&segments)?,
         };
         let producers = self.snapshot(folder, doubtful.unwrap_or(end), end)?;
@@ -206,6 +208,14 @@ impl Rebuild<'_> {
             epochs.truncate_from_end(producers.end_offset());
         }
         self.replay(&segments, end, &mut producers, Some(&mut epochs), doubtful)?;
+        if last.misses_transactions() {
+            // More may be added to it at any time.
+            if producers.have_transactions() {
+                self.transactions(folder, &segments, last, end)?;
+            } else {
+                last.forget_transactions();
+            }
+        }
         epochs.truncate_from_end(end);
         epochs.truncate_from_start(start);
         producers.raise_log_start(start);
@@ -396,6 +406,18 @@ impl Rebuild<'_> {
             return Err(StorageError::corrupt(&path, active.size, "no batch header"));
         }
         Ok((active, end))
+    }
+
+    /// Whether the batches say epochs, as the last segment's first does.
+    fn have_epochs(&self, segments: &Segments) -> Result<bool, StorageError> {
+        let Some(segment) = segments.iter().rev().find(|s| s.written() > 0) else {
+            return Ok(false);
+        };
+        let open = self.shared.files.get(segment)?;
+        let first = Scanner::glance(&open.file, 0, segment.written()).next();
+        let path = segment.path(FileKind::Log);
+        let first = first.map_err(StorageError::io("read", &path))?;
+        Ok(first.is_ok_and(|batch| batch.header.is_some_and(|h| h.leader_epoch.0 >= 0)))
     }
 
     /// The epochs from the batches, where their file is lost.

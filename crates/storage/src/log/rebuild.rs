@@ -83,6 +83,33 @@ impl Rebuild<'_> {
         Ok(())
     }
 
+    /// Finds the aborted transactions of a segment that has no index of them: it was lost, or there
+    /// were none. That is certain where no producer had any by the time `next_base` was reached;
+    /// else its batches tell.
+    pub(super) fn transactions(
+        &self,
+        folder: &Arc<Folder>,
+        segments: &Segments,
+        segment: &Arc<Segment>,
+        next_base: Offset,
+    ) -> Result<(), StorageError> {
+        let base = segment.base_offset();
+        let snapshot = self.shared.disk.read(&folder.file(next_base, FileKind::ProducerSnapshot));
+        let known = snapshot.ok().and_then(|s| ProducerStates::from_snapshot(next_base, &s).ok());
+        let found = Arc::new(Segment::existing(folder, base, segment.written(), false));
+        // It stands for the segment, whose files are not its own.
+        found.begin_cut();
+        found.finish();
+        if known.is_none_or(|producers| producers.have_transactions()) {
+            let mut producers = self.producers(folder, segments, base)?;
+            let alone = vec![Arc::clone(&found)];
+            self.replay(&alone, next_base, &mut producers, None, Some(base))?;
+            self.shared.files.close(&found)?;
+        }
+        segment.adopt_transactions(&found);
+        Ok(())
+    }
+
     /// The producers as they were at `end`.
     pub(super) fn producers(
         &self,
@@ -117,6 +144,9 @@ impl Rebuild<'_> {
             if segment.base_offset() > from && segment.base_offset() <= end {
                 self.keep_snapshot(segment, producers)?;
             }
+            if segment.base_offset() >= end {
+                break;
+            }
             let index_it = doubtful.is_some_and(|base| segment.base_offset() >= base);
             self.walk(segment, from, |batch, bytes| {
                 let Some(header) = batch.header.filter(|h| h.next_offset() <= end) else {
@@ -124,6 +154,9 @@ impl Rebuild<'_> {
                 };
                 if let Some(epochs) = &mut epochs {
                     epochs.confirm(header.leader_epoch, header.base_offset);
+                }
+                if index_it && header.attributes.is_transactional() {
+                    segment.expect_transactions();
                 }
                 if let Some(bytes) = bytes
                     && let Ok(Some(marker)) = read_marker(&bytes, &header)

@@ -31,6 +31,7 @@ impl Log {
             return 0;
         }
         let now_ms = self.shared.clock.now_ms();
+        self.prove_dates(now_ms);
         let mut state = self.lock();
         if state.closed {
             return 0;
@@ -61,6 +62,21 @@ impl Log {
             self.raise_start(&mut state, start);
         }
         deleted
+    }
+
+    /// Opens segments that seem too old, whereby a rotten time index shows: nothing is deleted on its
+    /// word alone.
+    fn prove_dates(&self, now_ms: i64) {
+        let retention_ms = self.config().retention_ms;
+        let is_old = |segment: &&Arc<Segment>| {
+            retention_ms >= 0
+                && segment.is_finished()
+                && now_ms.saturating_sub(time_of(segment, now_ms)) > retention_ms
+        };
+        for segment in self.segments.load().iter().take_while(is_old) {
+            // One that cannot be opened may just have been taken away.
+            drop(self.shared.files.get(segment));
+        }
     }
 
     /// Forgets producers that were silent for `producer.id.expiration.ms`.

@@ -50,6 +50,7 @@ impl Log {
             self.shared.files.get(segment)?.indexes().truncate(to);
         }
         segment.set_written(position);
+        self.find_transactions(&segments, kept)?;
         segment.truncate_transactions(&*self.shared.disk, to)?;
         let rebuild = Rebuild { log_config: &self.config(), shared: &self.shared };
         let (active, _) = rebuild.active(segment)?;

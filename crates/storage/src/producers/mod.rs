@@ -201,6 +201,15 @@ impl ProducerStates {
         self.table.as_ref()?.get(producer_id)
     }
 
+    /// Whether any of them ever had a transaction here.
+    #[must_use]
+    pub fn have_transactions(&self) -> bool {
+        let has = |entry: &ProducerEntry| {
+            entry.coordinator_epoch >= 0 || entry.open_transaction.is_some()
+        };
+        self.iter().any(|(_, entry)| has(entry))
+    }
+
     /// What is to become of a batch of data; it may not have its offsets yet. A producer of which
     /// nothing is known may begin with any sequence: what it wrote before may have expired.
     pub fn check(&self, header: &BatchHeader, origin: Origin) -> Result<Admission, SequenceError> {

@@ -11,7 +11,10 @@ use std::{
 use milena_env::{Disk, DiskFile, disk::Open};
 use milena_protocol::Offset;
 
-use super::{MaxTimestamp, Segment, scan::Scanner};
+use super::{
+    MaxTimestamp, Segment,
+    scan::{Scanned, Scanner},
+};
 use crate::{
     error::StorageError,
     index::{OffsetIndex, TimeIndex},
@@ -20,6 +23,9 @@ use crate::{
 
 /// Kafka's `index.interval.bytes`, where an index is rebuilt and the topic's own is not at hand.
 const INTERVAL: u64 = 4096;
+/// How many bytes of the log a time index is held to, behind its own last entry and behind the
+/// offset index's.
+const LOOK: u64 = 1 << 20;
 
 #[derive(Debug)]
 pub(crate) struct Indexes {
@@ -40,15 +46,64 @@ impl Indexes {
         if written == 0 {
             return Ok(Self { offsets: OffsetIndex::new(base), times: TimeIndex::new(base) });
         }
-        // A file of any size may have no entry in its offset index, but has one in its time index
-        // once it was finished. A missing file says that it was lost.
+        // A file of any size may have no entry in its offset index. A missing file says that it was
+        // lost.
         if let (Some(offsets), Some(times)) = (offsets, times)
             && let Ok(offsets) = OffsetIndex::parse(base, &offsets, written)
             && let Ok(times) = TimeIndex::parse(base, &times)
         {
-            return Ok(Self { offsets, times });
+            let indexes = Self { offsets, times };
+            if indexes.date_rightly(segment, file)? {
+                return Ok(indexes);
+            }
         }
         Self::rebuild(segment, file)
+    }
+
+    /// Whether the time index ends as it should: its last entry says what a batch says, and nothing
+    /// is newer near behind it or at the segment's end. One that was zeroed or cut does not.
+    fn date_rightly(
+        &self,
+        segment: &Segment,
+        file: &Arc<dyn DiskFile>,
+    ) -> Result<bool, StorageError> {
+        let read = |source| StorageError::io("read", &segment.path(FileKind::Log))(source);
+        let (newest, offsets) = (self.times.entries().last(), self.offsets.entries());
+        let last_entry = offsets.last().map(|entry| u64::from(entry.position));
+        // Until a segment is finished only batches up to the last that has an entry count.
+        let end = match (segment.is_finished(), last_entry) {
+            (true, _) => segment.written(),
+            (false, Some(last)) => last + 1,
+            (false, None) => return Ok(true),
+        };
+        let mut scanner = Scanner::headers(file, 0, segment.written());
+        if newest.timestamp >= 0 {
+            let from = u64::from(offsets.look_up(newest.offset).position);
+            scanner = Scanner::headers(file, from, segment.written());
+            let mut holds = scanner.next().map_err(read)?;
+            while holds.as_ref().is_ok_and(|batch| batch.last_offset < newest.offset) {
+                holds = scanner.next().map_err(read)?;
+            }
+            // What an old message says of its time depends on what is packed in it.
+            let is_right =
+                |batch: Scanned| batch.header.is_none() || batch.max_timestamp == newest.timestamp;
+            if !holds.is_ok_and(is_right) {
+                return Ok(false);
+            }
+        }
+        let near = end.min(scanner.position() + LOOK);
+        let last = Scanner::headers(file, last_entry.unwrap_or(0), segment.written());
+        let far = end.min(last.position() + LOOK);
+        for (mut scanner, end) in [(scanner, near), (last, far)] {
+            while scanner.position() < end
+                && let Ok(batch) = scanner.next().map_err(read)?
+            {
+                if batch.max_timestamp > newest.timestamp {
+                    return Ok(false);
+                }
+            }
+        }
+        Ok(true)
     }
 
     /// Reads the whole segment's headers.

@@ -127,6 +127,8 @@ pub(crate) struct Segment {
     /// Removed from the log: its files are gone, or go any moment.
     gone: AtomicBool,
     transactions: Mutex<Transactions>,
+    /// There is no file of them, which may have been lost.
+    transactions_missing: AtomicBool,
 }
 
 /// The index of aborted transactions: nearly always empty, and then it has no file.
@@ -185,6 +187,7 @@ impl Segment {
             indexes_fresh: AtomicBool::new(false),
             gone: AtomicBool::new(false),
             transactions: Mutex::new(transactions),
+            transactions_missing: AtomicBool::new(!has_transactions && written > 0),
         }
     }
 
@@ -305,6 +308,14 @@ impl Segment {
         let path = self.path(FileKind::Log);
         let file = disk.open(&path, how).map_err(StorageError::io("open", &path))?;
         let indexes = Indexes::load(disk, self, &file)?;
+        let newest = indexes.times.entries().last();
+        if self.is_finished() && newest.timestamp >= 0 {
+            // By then it is proven; before, its last bytes were believed.
+            self.set_max_timestamp(MaxTimestamp {
+                timestamp: newest.timestamp,
+                offset: newest.offset,
+            });
+        }
         Ok(OpenSegment { file, indexes: Mutex::new(indexes) })
     }
 
@@ -349,14 +360,44 @@ impl Segment {
     /// Gives a segment that compaction wrote its index, which is in a file already.
     pub(crate) fn set_transactions(&self, index: TransactionIndex) {
         let index = (index.len_bytes() > 0).then(|| Box::new(index));
+        self.transactions_missing.store(false, Ordering::Release);
         *self.transactions.lock().unwrap_or_else(PoisonError::into_inner) =
             Transactions::InMemory(index);
     }
 
     /// Forgets the index, before it is built anew from the log.
     pub(crate) fn forget_transactions(&self) {
+        self.transactions_missing.store(false, Ordering::Release);
         *self.transactions.lock().unwrap_or_else(PoisonError::into_inner) =
             Transactions::InMemory(None);
+    }
+
+    /// Whether nobody knows yet if there were any.
+    pub(crate) fn misses_transactions(&self) -> bool {
+        self.transactions_missing.load(Ordering::Acquire)
+    }
+
+    /// Takes over the index of one that was found again from the log, unless somebody was faster.
+    pub(crate) fn adopt_transactions(&self, found: &Self) {
+        let mut state = self.transactions.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut found = found.transactions.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.misses_transactions() {
+            if let Transactions::InMemory(index) = &mut *found {
+                // Where there were none nothing is written either.
+                let index = index.take().filter(|index| index.len_bytes() > 0);
+                *state = Transactions::InMemory(index);
+            }
+            self.transactions_missing.store(false, Ordering::Release);
+        }
+    }
+
+    /// It has something of a transaction: its index gets a file even if it is empty, so that one
+    /// that was lost is missed.
+    pub(crate) fn expect_transactions(&self) {
+        let mut state = self.transactions.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Transactions::InMemory(index @ None) = &mut *state {
+            *index = Some(Box::new(TransactionIndex::new(self.base_offset)));
+        }
     }
 
     /// Writes what the transaction index's file does not have. Says whether there is a file.
