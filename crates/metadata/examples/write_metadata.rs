@@ -85,7 +85,7 @@ fn start(directory: &Arc<LogDirectory>) -> Arc<MetadataNode> {
         }),
         random,
         publisher: Box::new(Nobody),
-        on_failure: Box::new(|why| panic!("{why}")),
+        on_failure: Box::new(|why| eprintln!("failed: {why}")),
         snapshot_bytes: 20 << 20,
         drives_directory: false,
     };
@@ -97,7 +97,8 @@ fn resident_kib() -> u64 {
         (&RealDisk as &dyn Disk).open(Path::new("/proc/self/status"), milena_env::disk::Open::Read);
     let mut bytes = vec![0; 4096];
     let len = status.unwrap().read_at(&mut bytes, 0).unwrap();
-    let text = String::from_utf8_lossy(&bytes[..len]).into_owned();
+    bytes.truncate(len);
+    let text = String::from_utf8_lossy(&bytes).into_owned();
     let line = text.lines().find(|line| line.starts_with("VmRSS")).unwrap().to_owned();
     line.split_whitespace().nth(1).unwrap().parse().unwrap()
 }

@@ -506,6 +506,10 @@ impl Serving {
                     records.append(more);
                     replies.push((reply, answer));
                 }
+                // Half of it may be believed by now: nothing may be built on that.
+                Err(error @ ControllerError::Apply(_)) => {
+                    return Err(ProposeError::Failed(error.to_string()));
+                }
                 Err(error) => {
                     let error = MetadataError::Request(error.to_string());
                     drop(reply.send(Err(error)));

@@ -117,7 +117,7 @@ fn put_registration(
 ) -> Result<i64, ControllerError> {
     let same = existing.filter(|broker| broker.incarnation == request.incarnation_id);
     if let Some(previous) = existing.filter(|_| same.is_none()) {
-        end_previous_life(scene, previous, request.previous_broker_epoch)?;
+        end_previous_life(scene, previous, request)?;
     }
     let broker_epoch = match same {
         Some(broker) => broker.epoch,
@@ -165,13 +165,17 @@ fn put_registration(
 fn end_previous_life(
     scene: &mut Scene<'_>,
     previous: &Broker,
-    previous_epoch: i64,
+    request: &BrokerRegistrationRequest<'_>,
 ) -> Result<(), ControllerError> {
     let id = previous.id;
-    let was_clean = previous_epoch == previous.epoch;
+    let was_clean = request.previous_broker_epoch == previous.epoch;
     let is_own = scene.options.own_broker == Some(id);
+    let has_directory = |partition: &Partition| {
+        let directory = partition.directory(id).filter(|id| !is_reserved(*id));
+        directory.is_none_or(|id| request.log_dirs.contains(&id))
+    };
     change_partitions(scene, |scene, topic, number, partition| {
-        if is_own && *partition.isr == [id] {
+        if is_own && *partition.isr == [id] && has_directory(partition) {
             let leads_anew = partition.leader == id && !was_clean;
             return leads_anew.then(|| PartitionChangeRecord {
                 topic_id: topic.id,

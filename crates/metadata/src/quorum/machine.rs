@@ -1,6 +1,9 @@
 //! openraft's state machine: committed entries become the image that everybody reads.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
 
 use arc_swap::ArcSwap;
 use openraft::{
@@ -13,7 +16,7 @@ use super::{
     snapshot::{SnapshotError, SnapshotFile, Snapshots},
     types::{
         Applied, Entry, LogId, SnapshotMeta, StorageError, StorageIoError, StoredMembership,
-        TypeConfig, epoch_of,
+        TypeConfig, Voter, epoch_of,
     },
 };
 use crate::{
@@ -55,11 +58,12 @@ impl std::fmt::Debug for Machine {
 }
 
 impl Machine {
-    /// Begins with what the newest snapshot holds.
+    /// Begins with what the newest snapshot holds; `unnamed` vote where it names no voters.
     pub(super) fn new(
         log: LogStore,
         snapshots: Snapshots,
         newest: Option<(SnapshotMeta, MetadataImage)>,
+        unnamed: BTreeMap<i32, Voter>,
     ) -> Self {
         let (snapshot, image) = match newest {
             Some((meta, image)) => (Some(meta), image),
@@ -67,7 +71,11 @@ impl Machine {
         };
         let state = State {
             last_applied: snapshot.as_ref().and_then(|meta| meta.last_log_id),
-            membership: snapshot.as_ref().map(|it| it.last_membership.clone()).unwrap_or_default(),
+            membership: snapshot
+                .as_ref()
+                .map(|it| it.last_membership.clone())
+                .filter(|it| it.voter_ids().next().is_some())
+                .unwrap_or_else(|| StoredMembership::new(None, unnamed.into())),
             replay: Replay::new(image.clone()),
             prepared: None,
             publisher: None,

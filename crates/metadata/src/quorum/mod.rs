@@ -16,7 +16,7 @@ mod types;
 mod vote;
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     path::{Path, PathBuf},
     sync::{
         Arc,
@@ -32,7 +32,7 @@ use milena_storage::{
 };
 use openraft::{
     Config, Raft, ServerState, SnapshotPolicy,
-    error::{ClientWriteError, InitializeError, RaftError},
+    error::{ClientWriteError, RaftError},
 };
 
 pub use entry::EntryError;
@@ -209,7 +209,10 @@ impl RaftQuorum {
             options.drives_directory,
             anchor,
         )?;
-        let machine = Machine::new(log.clone(), snapshots, newest);
+        // A log that Kafka began may name its voters only in its configuration.
+        let is_new = log.end_offset() == 0;
+        let unnamed = if is_new { BTreeMap::new() } else { options.voters.clone() };
+        let machine = Machine::new(log.clone(), snapshots, newest, unnamed);
         let config = Config {
             cluster_name: METADATA_TOPIC.to_owned(),
             snapshot_policy: SnapshotPolicy::Never,
@@ -222,19 +225,26 @@ impl RaftQuorum {
             Raft::new(options.node_id, Arc::new(config), NoPeers, log.clone(), machine.clone());
         let raft = raft.await.map_err(|error| QuorumError::Raft(error.to_string()))?;
         let quorum = Self { raft, machine, log, snapshot_asked: Arc::default() };
-        quorum.elect(options.voters).await?;
+        quorum.elect(is_new, options).await?;
         Ok(quorum)
     }
 
     /// A quorum of one leads when this returns, and has applied everything there is.
-    async fn elect(&self, voters: BTreeMap<i32, Voter>) -> Result<(), QuorumError> {
+    async fn elect(&self, is_new: bool, options: QuorumOptions) -> Result<(), QuorumError> {
         let failed = |error: String| QuorumError::Raft(error);
-        match self.raft.initialize(voters).await {
-            Ok(()) => {}
-            Err(RaftError::APIError(InitializeError::NotAllowed(_))) => {
-                self.raft.trigger().elect().await.map_err(|error| failed(error.to_string()))?;
+        if is_new {
+            let begun = self.raft.initialize(options.voters).await;
+            begun.map_err(|error| failed(error.to_string()))?;
+        } else {
+            let voters = self.raft.with_raft_state(|state| {
+                state.membership_state.effective().voter_ids().collect::<BTreeSet<i32>>()
+            });
+            let voters = voters.await.map_err(|error| failed(error.to_string()))?;
+            if !voters.contains(&options.node_id) {
+                let id = options.node_id;
+                return Err(failed(format!("node {id} is none of its voters {voters:?}")));
             }
-            Err(error) => return Err(failed(error.to_string())),
+            self.raft.trigger().elect().await.map_err(|error| failed(error.to_string()))?;
         }
         let mut metrics = self.raft.metrics();
         let leads = |metrics: &openraft::RaftMetrics<i32, Voter>| {
