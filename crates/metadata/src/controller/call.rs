@@ -6,8 +6,8 @@ use milena_protocol::{
 };
 
 use super::{
-    ControllerError, brokers, client_quotas, configs, directories, features, isr, partitions,
-    producer_ids, reassignment, scene::Scene, topics,
+    ControllerError, brokers, client_quotas, configs, directories, features, isr, liveness,
+    partitions, producer_ids, reassignment, scene::Scene, topics,
 };
 
 /// A request that the controller serves, and its response.
@@ -77,7 +77,7 @@ calls! {
     BrokerRegistration: api::BrokerRegistrationRequest<'a> => api::BrokerRegistrationResponse,
         brokers::register;
     BrokerHeartbeat: api::BrokerHeartbeatRequest => api::BrokerHeartbeatResponse,
-        brokers::heartbeat;
+        liveness::heartbeat;
     UnregisterBroker: api::UnregisterBrokerRequest => api::UnregisterBrokerResponse<'a>,
         brokers::unregister;
 }

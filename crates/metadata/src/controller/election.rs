@@ -6,7 +6,7 @@
 
 use milena_protocol::{Uuid, metadata::PartitionChangeRecord};
 
-use super::{scene::Scene, topics::default_directory};
+use super::{assignment::default_directory, scene::Scene};
 use crate::image::{ConfigResource, NO_LEADER, Partition, Topic};
 
 /// The feature that lets replicas outside of the ISR be remembered as complete.

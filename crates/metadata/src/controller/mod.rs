@@ -4,6 +4,7 @@
 //! the image that all earlier requests lead to, committed or not. Who drives it commits the
 //! records in the same order, or throws the whole controller away.
 
+mod assignment;
 mod brokers;
 mod call;
 mod client_quotas;
@@ -13,6 +14,7 @@ mod election;
 mod error;
 mod features;
 mod isr;
+mod liveness;
 mod names;
 mod partitions;
 mod placement;
@@ -42,7 +44,7 @@ pub use names::validate_topic_name;
 pub use reassignment::list as list_partition_reassignments;
 pub use schema::{AnyConfig, ConfigSchema, EffectiveConfig};
 
-use brokers::Sessions;
+use liveness::Sessions;
 use scene::Scene;
 
 use crate::{
@@ -182,7 +184,7 @@ impl Controller {
 
     /// Fences one broker that was not heard of for too long, if there is one.
     pub fn expire(&mut self, now: Now) -> Result<Records, ControllerError> {
-        self.play(now, 0, brokers::expire).map(|outcome| outcome.records)
+        self.play(now, 0, liveness::expire).map(|outcome| outcome.records)
     }
 
     /// When [`Controller::expire`] has to be asked next; `None` while nobody has to be watched.

@@ -14,9 +14,9 @@ use milena_protocol::{
 
 use super::{
     ApiError, ControllerError,
+    assignment::{NewPartition, active, check_assignment, place, put_partitions},
     error::{code, message},
     scene::Scene,
-    topics::{NewPartition, active, check_assignment, place, put_partitions},
 };
 use crate::{image::Topic, records::Records};
 

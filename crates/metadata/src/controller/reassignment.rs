@@ -21,10 +21,10 @@ use milena_protocol::{
 
 use super::{
     ApiError, ControllerError,
+    assignment::check_assignment,
     election::{Change, allows_unclean_election, election_of},
     error::{code, message},
     scene::Scene,
-    topics::check_assignment,
 };
 use crate::image::{MetadataImage, Partition, Topic};
 

@@ -3,7 +3,7 @@
 use milena_env::Random;
 use milena_protocol::{Message, metadata::Value, wire::Writer};
 
-use super::{ConfigSchema, ControllerError, ControllerOptions, Now, Outcome, brokers::Sessions};
+use super::{ConfigSchema, ControllerError, ControllerOptions, Now, Outcome, liveness::Sessions};
 use crate::image::MetadataImage;
 
 pub(super) struct Scene<'a> {

@@ -28,6 +28,56 @@ pub struct SupportedFeature {
     pub max: i16,
 }
 
+/// Kafka's records of brokers and of controllers have the same parts under different names.
+macro_rules! parts {
+    ($endpoint:ident, $feature:ident) => {
+        impl<'a> From<&'a Endpoint> for $endpoint<'a> {
+            fn from(endpoint: &'a Endpoint) -> Self {
+                Self {
+                    name: &endpoint.listener,
+                    host: &endpoint.host,
+                    port: endpoint.port,
+                    security_protocol: endpoint.security_protocol,
+                }
+            }
+        }
+
+        impl From<&$endpoint<'_>> for Endpoint {
+            fn from(endpoint: &$endpoint<'_>) -> Self {
+                Self {
+                    listener: endpoint.name.into(),
+                    host: endpoint.host.into(),
+                    port: endpoint.port,
+                    security_protocol: endpoint.security_protocol,
+                }
+            }
+        }
+
+        impl<'a> From<&'a SupportedFeature> for $feature<'a> {
+            fn from(feature: &'a SupportedFeature) -> Self {
+                Self {
+                    name: &feature.name,
+                    min_supported_version: feature.min,
+                    max_supported_version: feature.max,
+                }
+            }
+        }
+
+        impl From<&$feature<'_>> for SupportedFeature {
+            fn from(feature: &$feature<'_>) -> Self {
+                Self {
+                    name: feature.name.into(),
+                    min: feature.min_supported_version,
+                    max: feature.max_supported_version,
+                }
+            }
+        }
+    };
+}
+
+parts!(BrokerEndpoint, BrokerFeature);
+parts!(ControllerEndpoint, ControllerFeature);
+
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Broker {
     pub id: i32,
@@ -63,25 +113,8 @@ impl Broker {
             is_migrating_zk_broker: false,
             incarnation_id: self.incarnation,
             broker_epoch: self.epoch,
-            end_points: self
-                .endpoints
-                .iter()
-                .map(|endpoint| BrokerEndpoint {
-                    name: &endpoint.listener,
-                    host: &endpoint.host,
-                    port: endpoint.port,
-                    security_protocol: endpoint.security_protocol,
-                })
-                .collect(),
-            features: self
-                .features
-                .iter()
-                .map(|feature| BrokerFeature {
-                    name: &feature.name,
-                    min_supported_version: feature.min,
-                    max_supported_version: feature.max,
-                })
-                .collect(),
+            end_points: self.endpoints.iter().map(Into::into).collect(),
+            features: self.features.iter().map(Into::into).collect(),
             rack: self.rack.as_deref(),
             fenced: self.is_fenced,
             in_controlled_shutdown: self.in_controlled_shutdown,
@@ -114,25 +147,8 @@ impl From<&RegisterBrokerRecord<'_>> for Broker {
             id: record.broker_id,
             epoch: record.broker_epoch,
             incarnation: record.incarnation_id,
-            endpoints: record
-                .end_points
-                .iter()
-                .map(|endpoint| Endpoint {
-                    listener: endpoint.name.into(),
-                    host: endpoint.host.into(),
-                    port: endpoint.port,
-                    security_protocol: endpoint.security_protocol,
-                })
-                .collect(),
-            features: record
-                .features
-                .iter()
-                .map(|feature| SupportedFeature {
-                    name: feature.name.into(),
-                    min: feature.min_supported_version,
-                    max: feature.max_supported_version,
-                })
-                .collect(),
+            endpoints: record.end_points.iter().map(Into::into).collect(),
+            features: record.features.iter().map(Into::into).collect(),
             rack: record.rack.map(Into::into),
             is_fenced: record.fenced,
             in_controlled_shutdown: record.in_controlled_shutdown,
@@ -158,25 +174,8 @@ impl RegisteredController {
             controller_id: self.id,
             incarnation_id: self.incarnation,
             zk_migration_ready: self.is_ready_for_migration,
-            end_points: self
-                .endpoints
-                .iter()
-                .map(|endpoint| ControllerEndpoint {
-                    name: &endpoint.listener,
-                    host: &endpoint.host,
-                    port: endpoint.port,
-                    security_protocol: endpoint.security_protocol,
-                })
-                .collect(),
-            features: self
-                .features
-                .iter()
-                .map(|feature| ControllerFeature {
-                    name: &feature.name,
-                    min_supported_version: feature.min,
-                    max_supported_version: feature.max,
-                })
-                .collect(),
+            end_points: self.endpoints.iter().map(Into::into).collect(),
+            features: self.features.iter().map(Into::into).collect(),
         }
     }
 }
@@ -187,25 +186,8 @@ impl From<&RegisterControllerRecord<'_>> for RegisteredController {
             id: record.controller_id,
             incarnation: record.incarnation_id,
             is_ready_for_migration: record.zk_migration_ready,
-            endpoints: record
-                .end_points
-                .iter()
-                .map(|endpoint| Endpoint {
-                    listener: endpoint.name.into(),
-                    host: endpoint.host.into(),
-                    port: endpoint.port,
-                    security_protocol: endpoint.security_protocol,
-                })
-                .collect(),
-            features: record
-                .features
-                .iter()
-                .map(|feature| SupportedFeature {
-                    name: feature.name.into(),
-                    min: feature.min_supported_version,
-                    max: feature.max_supported_version,
-                })
-                .collect(),
+            endpoints: record.end_points.iter().map(Into::into).collect(),
+            features: record.features.iter().map(Into::into).collect(),
         }
     }
 }

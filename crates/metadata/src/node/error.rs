@@ -1,0 +1,35 @@
+//! What can go wrong with the metadata node.
+
+use crate::{
+    controller::ControllerError,
+    quorum::{ProposeError, QuorumError},
+};
+
+/// Why the node did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    #[error(transparent)]
+    Quorum(#[from] QuorumError),
+    #[error("cannot start the metadata thread: {0}")]
+    Thread(#[from] std::io::Error),
+    #[error(transparent)]
+    Controller(#[from] ControllerError),
+    #[error(transparent)]
+    Propose(#[from] ProposeError),
+    #[error("the cluster does not take this broker: {0}")]
+    Registration(String),
+    #[error("the metadata thread ended while it started")]
+    Ended,
+}
+
+/// Why a request has no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum MetadataError {
+    #[error("this node is not the active controller; {0:?} may be")]
+    NotController(Option<i32>),
+    /// A request that cannot be written or read, or that the controller does not know.
+    #[error("the controller could not serve the request: {0}")]
+    Request(String),
+    #[error("the metadata node has stopped")]
+    Stopped,
+}
