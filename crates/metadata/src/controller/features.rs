@@ -107,7 +107,8 @@ fn why_unsupported(scene: &Scene<'_>, name: &str, level: i16) -> Option<String> 
         } else if max == 0 {
             Some(format!("{what} does not support this feature."))
         } else {
-            Some(format!("{what} only supports versions {min}-{max}"))
+            let range = if min == max { min.to_string() } else { format!("{min}-{max}") };
+            Some(format!("{what} only supports versions {range}"))
         }
     };
     let local = scene.options.own_broker.map_or(String::new(), |id| format!(" {id}"));

@@ -51,13 +51,14 @@ impl Serving {
             options.schema,
             options.random,
         );
+        let bytes_since_snapshot = quorum.bytes_behind_snapshot();
         let mut serving = Self {
             quorum,
             controller,
             clock: options.clock,
             on_failure: Some(options.on_failure),
             snapshot_bytes: options.snapshot_bytes,
-            bytes_since_snapshot: 0,
+            bytes_since_snapshot,
         };
         let mut records = Records::default();
         if is_new {

@@ -36,6 +36,8 @@ pub(super) struct LogStore {
     clock: Arc<dyn Clock>,
     /// Nobody else writes the directory's journal.
     drives_directory: bool,
+    /// What the log had behind the snapshot when it was opened.
+    pub(super) bytes_behind_snapshot: u64,
     shared: Arc<Mutex<State>>,
 }
 
@@ -85,10 +87,13 @@ impl LogStore {
             return Err(LogStoreError::Gap { start, snapshot });
         }
         let mut ends = Vec::new();
-        let mut first = None;
+        let (mut first, mut bytes_behind_snapshot) = (None, 0);
         walk(&log, Offset(start), log.appended_end(), |batch| {
             first.get_or_insert(batch.header().base_offset.0);
             ends.push(batch.header().next_offset().0);
+            if batch.header().base_offset.0 >= snapshot {
+                bytes_behind_snapshot += batch.bytes().len() as u64;
+            }
             Ok(())
         })?;
         let next_index = anchor.map_or(0, |(id, _)| id.index + 1);
@@ -100,7 +105,7 @@ impl LogStore {
         positions.drop_below(next_index);
         let purged = anchor.map(|(id, _)| id);
         let shared = Arc::new(Mutex::new(State { positions, purged, vote }));
-        Ok(Self { log, directory, clock, drives_directory, shared })
+        Ok(Self { log, directory, clock, drives_directory, bytes_behind_snapshot, shared })
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

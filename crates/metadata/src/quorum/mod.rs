@@ -48,7 +48,7 @@ use vote::VoteFile;
 
 use crate::{
     METADATA_TOPIC,
-    image::{Delta, MetadataImage},
+    image::{Delta, Endpoint, MetadataImage},
     records::Records,
 };
 
@@ -91,8 +91,16 @@ pub struct QuorumDescription {
     pub epoch: i32,
     /// The offset after the last committed record.
     pub high_watermark: i64,
-    /// Every voter with its directory and the end of its log, as far as this node knows.
-    pub voters: BTreeMap<i32, (Uuid, Option<i64>)>,
+    pub voters: BTreeMap<i32, VoterDescription>,
+}
+
+/// How one voter stands.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct VoterDescription {
+    pub directory: Uuid,
+    pub endpoints: Vec<Endpoint>,
+    /// The end of its log, as far as this node knows.
+    pub log_end_offset: Option<i64>,
 }
 
 /// Agreement on records, whoever provides it.
@@ -136,6 +144,29 @@ pub fn log_config() -> LogConfig {
         delete: false,
         max_message_bytes: 64 << 20,
         ..LogConfig::default()
+    }
+}
+
+fn config(voters: usize) -> Config {
+    let config = Config {
+        cluster_name: METADATA_TOPIC.to_owned(),
+        // The node asks for snapshots.
+        snapshot_policy: SnapshotPolicy::Never,
+        max_in_snapshot_log_to_keep: 0,
+        ..Config::default()
+    };
+    if voters > 1 {
+        return config;
+    }
+    // One voter has nobody to remind and nobody to fear. What wakes up to find that out does so
+    // once an hour.
+    const HOUR_MS: u64 = 3_600_000;
+    Config {
+        enable_tick: false,
+        heartbeat_interval: HOUR_MS,
+        election_timeout_min: 2 * HOUR_MS,
+        election_timeout_max: 3 * HOUR_MS,
+        ..config
     }
 }
 
@@ -213,16 +244,8 @@ impl RaftQuorum {
         let is_new = log.end_offset() == 0;
         let unnamed = if is_new { BTreeMap::new() } else { options.voters.clone() };
         let machine = Machine::new(log.clone(), snapshots, newest, unnamed);
-        let config = Config {
-            cluster_name: METADATA_TOPIC.to_owned(),
-            snapshot_policy: SnapshotPolicy::Never,
-            max_in_snapshot_log_to_keep: 0,
-            // One voter has nobody to remind and nobody to fear: no timers at all.
-            enable_tick: options.voters.len() > 1,
-            ..Config::default()
-        };
-        let raft =
-            Raft::new(options.node_id, Arc::new(config), NoPeers, log.clone(), machine.clone());
+        let config = Arc::new(config(options.voters.len()));
+        let raft = Raft::new(options.node_id, config, NoPeers, log.clone(), machine.clone());
         let raft = raft.await.map_err(|error| QuorumError::Raft(error.to_string()))?;
         let quorum = Self { raft, machine, log, snapshot_asked: Arc::default() };
         quorum.elect(is_new, options).await?;
@@ -266,6 +289,12 @@ impl RaftQuorum {
     #[must_use]
     pub fn end_offset(&self) -> i64 {
         self.log.end_offset()
+    }
+
+    /// Bytes of the log that are in no snapshot, when it was opened.
+    #[must_use]
+    pub const fn bytes_behind_snapshot(&self) -> u64 {
+        self.log.bytes_behind_snapshot
     }
 
     /// From now on `publisher` hears of every change; at once of everything there is.
@@ -343,8 +372,9 @@ impl MetadataQuorum for RaftQuorum {
         };
         let membership = metrics.membership_config.membership();
         let voters = membership.voter_ids().map(|id| {
-            let directory = membership.get_node(&id).map(|voter| voter.directory);
-            (id, (directory.unwrap_or_default(), end(&id)))
+            let Voter { directory, endpoints } =
+                membership.get_node(&id).cloned().unwrap_or_default();
+            (id, VoterDescription { directory, endpoints, log_end_offset: end(&id) })
         });
         QuorumDescription {
             leader: metrics.current_leader,

@@ -1,5 +1,7 @@
 //! What a broker of one lives through.
 
+use std::task::Poll;
+
 use milena_env::SimulatedDisk;
 use milena_metadata::{
     METADATA_VERSION,
@@ -68,6 +70,54 @@ fn a_created_topic_is_there_when_the_answer_comes_and_after_a_stop_and_a_crash()
     assert!(rig.heard.lock().unwrap().last().unwrap().0.deleted_topics.contains_key(&id));
     let rig = Rig::start(rig.crash(), 4).unwrap();
     assert!(rig.image().topics.is_empty());
+}
+
+#[test]
+fn whoever_asks_at_the_same_time_gets_their_own_answer_and_few_batches_are_written() {
+    let rig = Rig::start(SimulatedDisk::new(4), 1).unwrap();
+    let before = rig.disk.mutations();
+    let names: Vec<String> = (0..200).map(|number| format!("topic-{number}")).collect();
+    std::thread::scope(|scope| {
+        for names in names.chunks(50) {
+            let node = &rig.node;
+            scope.spawn(move || {
+                let requests: Vec<_> = names.iter().map(|name| create([topic(name, 1)])).collect();
+                let calls = requests.iter().map(|request| node.call::<CreateTopics>(request));
+                let answers = block_on(join_all(calls.collect()));
+                for (name, answer) in names.iter().zip(answers) {
+                    let answer = answer.unwrap();
+                    let created = &answer.message().unwrap().topics[0];
+                    assert_eq!((created.name, created.error_code), (name.as_str(), 0));
+                    // What is answered is there for everybody.
+                    assert_eq!(node.image().topics.id(name), Some(created.topic_id));
+                }
+            });
+        }
+    });
+    let written = rig.disk.mutations() - before;
+    assert!(written < 600, "200 requests took {written} writes and syncs");
+    let description = block_on(rig.node.describe_quorum()).unwrap();
+    assert_eq!((description.leader, description.epoch), (Some(1), 1));
+    assert_eq!(description.voters[&1].log_end_offset, Some(description.high_watermark));
+}
+
+/// Polls all of them, so that none waits for another.
+async fn join_all<F: Future>(futures: Vec<F>) -> Vec<F::Output> {
+    let mut futures: Vec<_> = futures.into_iter().map(|it| (Box::pin(it), None)).collect();
+    std::future::poll_fn(|context| {
+        let mut is_done = true;
+        for (future, output) in &mut futures {
+            if output.is_none() {
+                match future.as_mut().poll(context) {
+                    Poll::Ready(ready) => *output = Some(ready),
+                    Poll::Pending => is_done = false,
+                }
+            }
+        }
+        if is_done { Poll::Ready(()) } else { Poll::Pending }
+    })
+    .await;
+    futures.into_iter().map(|(_, output)| output.unwrap()).collect()
 }
 
 #[test]
