@@ -49,6 +49,11 @@ def kafka_tool(*arguments, heap="-Xmx512m", wanted=None):
     return done.stdout
 
 
+def log_of(folder):
+    path = folder / "log"
+    return path.read_text(errors="replace") if path.exists() else ""
+
+
 class Broker:
     """One broker process; `name` says which system."""
 
@@ -72,15 +77,22 @@ class Broker:
             command += [part for s in settings for part in ("--override", s)]
         started = time.monotonic()
         self.process = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
-        while True:
-            try:
-                socket.create_connection(("127.0.0.1", self.port), 0.2).close()
-                break
-            except OSError:
-                if self.process.poll() is not None:
-                    sys.exit(f"{name} did not start, see {folder}/log")
-                time.sleep(0.005)
+        said = len(log_of(folder))
+        while not self.is_ready(log_of(folder)[said:]):
+            if self.process.poll() is not None:
+                sys.exit(f"{name} did not start:\n{log_of(folder)[-2000:]}")
+            time.sleep(0.002)
         self.start_seconds = time.monotonic() - started
+
+    def is_ready(self, said):
+        """Whether it serves: Milena says so, Kafka is asked."""
+        if self.name != "kafka":
+            return "ready " in said
+        try:
+            socket.create_connection(("127.0.0.1", self.port), 0.2).close()
+            return True
+        except OSError:
+            return False
 
     @property
     def server(self):
