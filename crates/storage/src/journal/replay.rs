@@ -11,7 +11,10 @@ use std::{
     sync::Arc,
 };
 
-use milena_env::{Disk, DiskFile, disk::Open};
+use milena_env::{
+    Disk, DiskFile,
+    disk::{FileSystem, Open},
+};
 use milena_protocol::{Offset, Uuid, records::BatchHeader};
 
 use super::{
@@ -29,7 +32,10 @@ use crate::{
     segment::scan::Scanner,
 };
 
-/// Files that replay keeps open at once; closing one syncs it first.
+/// Above this many files the whole file system is synced: one wait instead of thousands.
+const SYNC_EACH_MAX: usize = 64;
+
+/// Files that replay keeps open at once.
 const OPEN_MAX: usize = 256;
 
 /// One life of a partition: a topic that is deleted and created anew has another id.
@@ -84,8 +90,12 @@ pub(crate) fn replay(
     let Some(found) = Found::look(&**disk, directory, directory_id)? else { return Ok(None) };
     let mut replay = Replay {
         disk: &**disk,
+        file_system: disk
+            .file_system(directory)
+            .map_err(StorageError::io("open the file system of", directory))?,
         directory,
         files: BTreeMap::new(),
+        is_large: false,
         touched: BTreeSet::new(),
         targets: BTreeMap::new(),
     };
@@ -148,8 +158,12 @@ fn foreign(directory: &Path) -> StorageError {
 
 struct Replay<'a> {
     disk: &'a dyn Disk,
+    /// Held since before anything was written: it knows of every byte that was lost.
+    file_system: Box<dyn FileSystem>,
     directory: &'a Path,
     files: BTreeMap<PathBuf, Arc<dyn DiskFile>>,
+    /// Files were closed that are not synced.
+    is_large: bool,
     touched: BTreeSet<PathBuf>,
     targets: BTreeMap<Life, Target>,
 }
@@ -397,7 +411,8 @@ impl Replay<'_> {
             return Ok(Arc::clone(file));
         }
         if self.files.len() >= OPEN_MAX {
-            self.sync_files()?;
+            self.files.clear();
+            self.is_large = true;
         }
         let opened = self.disk.open(path, Open::Create);
         let file = opened.map_err(StorageError::io("open", path))?;
@@ -406,15 +421,16 @@ impl Replay<'_> {
         Ok(file)
     }
 
-    fn sync_files(&mut self) -> Result<(), StorageError> {
-        for (path, file) in std::mem::take(&mut self.files) {
+    fn sync(&mut self) -> Result<(), StorageError> {
+        let files = std::mem::take(&mut self.files);
+        if self.is_large || files.len() + self.touched.len() > SYNC_EACH_MAX {
+            drop(files);
+            let sync = self.file_system.sync();
+            return sync.map_err(StorageError::io("sync the file system of", self.directory));
+        }
+        for (path, file) in files {
             file.sync_data().map_err(StorageError::io("sync", &path))?;
         }
-        Ok(())
-    }
-
-    fn sync(&mut self) -> Result<(), StorageError> {
-        self.sync_files()?;
         for folder in self.touched.iter().map(PathBuf::as_path).chain([self.directory]) {
             self.disk.sync_dir(folder).map_err(StorageError::io("sync folder", folder))?;
         }

@@ -166,7 +166,10 @@ pub(super) fn store_lazily(
     let temporary = path.with_added_extension("tmp");
     let write = || {
         let file = shared.disk.open(&temporary, Open::Create)?;
-        file.set_len(0)?;
+        // Only where a crash left one: ext4 writes a file out at once that was cut and closed.
+        if file.size()? > 0 {
+            file.set_len(0)?;
+        }
         file.write_all_at(&[IoSlice::new(bytes)], 0)?;
         shared.disk.rename(&temporary, &path)
     };
