@@ -130,8 +130,7 @@ fn may_be_host(name: &str) -> bool {
     let is_label = |label: &str| {
         !label.is_empty() && label.bytes().all(|it| it.is_ascii_alphanumeric() || it == b'-')
     };
-    let is_number = name.bytes().all(|it| it.is_ascii_digit() || it == b'.');
-    name.parse::<std::net::IpAddr>().is_ok() || (!is_number && name.split('.').all(is_label))
+    name.parse::<std::net::IpAddr>().is_ok() || name.split('.').all(is_label)
 }
 
 fn judge_limits<'a>(
@@ -144,10 +143,7 @@ fn judge_limits<'a>(
         let key = operation.key;
         let value = (!operation.remove).then_some(operation.value);
         if limits.insert(key, value).is_some() {
-            return Err(invalid(format!(
-                "Duplicate quota key {key} not updating quota for this entity {}",
-                show(entity)
-            )));
+            return Err(invalid(format!("Ignoring duplicate entity {}", show(entity))));
         }
         let Some(value) = value else { continue };
         let Some((_, kind)) = keys.iter().find(|(known, _)| *known == key) else {

@@ -85,10 +85,15 @@ fn judge(scene: &Scene<'_>, update: &FeatureUpdateKey<'_>) -> Result<(), ApiErro
         return refuse("Can't downgrade to a newer version.");
     }
     if name == METADATA_VERSION && level < current {
-        let message = format!(
-            "Invalid metadata.version {level}. Refusing to perform the requested downgrade because \
-             it might delete metadata information."
-        );
+        let why = match upgrade_type {
+            UNSAFE_DOWNGRADE => "Unsafe metadata downgrade is not supported in this version.",
+            _ => {
+                "Refusing to perform the requested downgrade because it might delete metadata \
+                 information."
+            }
+        };
+        let message =
+            format!("Unsupported metadata.version downgrade from {current} to {level}. {why}");
         return Err(ApiError::new(ErrorCode::InvalidUpdateVersion, message));
     }
     Ok(())

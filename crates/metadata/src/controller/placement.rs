@@ -7,7 +7,7 @@ use milena_env::Random;
 use milena_protocol::ErrorCode;
 
 use super::ApiError;
-use crate::image::Cluster;
+use crate::image::{Broker, Cluster};
 
 /// Brokers of one kind in one rack, taken in turn. Each partition begins one further on.
 #[derive(Debug, Default)]
@@ -59,7 +59,7 @@ impl Placer {
     pub(super) fn new(cluster: &Cluster, random: &mut Random) -> Self {
         let mut racks: BTreeMap<Option<&str>, Rack> = BTreeMap::new();
         let (mut broker_count, mut unfenced_count) = (0, 0);
-        for broker in cluster.brokers() {
+        for broker in cluster.brokers().filter(|broker| takes_partitions(broker)) {
             broker_count += 1;
             let rack = racks.entry(broker.rack.as_deref()).or_default();
             if broker.is_fenced {
@@ -86,7 +86,8 @@ impl Placer {
         } else if replication_factor as usize > self.broker_count {
             format!(
                 "The target replication factor of {replication_factor} cannot be reached because \
-                 only {} broker(s) are registered.",
+                 only {} broker(s) are registered or some brokers have all their log directories \
+                 cordoned.",
                 self.broker_count
             )
         } else {
@@ -140,6 +141,12 @@ impl Placer {
             shuffle(&mut rack.fenced.brokers, random);
         }
     }
+}
+
+/// Whether a new partition may lie in any of the broker's directories.
+fn takes_partitions(broker: &Broker) -> bool {
+    let cordoned = broker.cordoned_directories.as_deref().unwrap_or_default();
+    broker.directories.is_empty() || broker.directories.iter().any(|id| !cordoned.contains(id))
 }
 
 fn shuffle<T>(items: &mut [T], random: &mut Random) {

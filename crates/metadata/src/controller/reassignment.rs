@@ -81,10 +81,11 @@ fn decide(
         partition.ok_or_else(|| unknown(format!("Unable to find partition {name}:{id}.")))?;
     match &asked.replicas {
         Some(replicas) => {
+            check_assignment(&scene.image.cluster, replicas, None)?;
             if !may_change_factor {
                 check_factor(partition, replicas)?;
             }
-            reassign(scene, topic, id, partition, replicas)
+            Ok(reassign(scene, topic, id, partition, replicas))
         }
         None => cancel(scene, topic, id, partition),
     }
@@ -106,15 +107,14 @@ fn reassign(
     id: i32,
     partition: &Partition,
     target: &[i32],
-) -> Result<Option<PartitionChangeRecord>, ApiError> {
-    check_assignment(&scene.image.cluster, target, None)?;
+) -> Option<PartitionChangeRecord> {
     let current: BTreeSet<i32> = partition.replicas.iter().copied().collect();
     let wanted: BTreeSet<i32> = target.iter().copied().collect();
     let mut change = Change::new(topic, id, partition);
     change.removing = current.difference(&wanted).copied().collect();
     change.adding = wanted.difference(&current).copied().collect();
     change.replicas = target.iter().chain(&change.removing).copied().collect();
-    Ok(change.decide(scene))
+    change.decide(scene)
 }
 
 /// Back to what was before: those who were coming go again.

@@ -29,6 +29,9 @@ use crate::{
     records::Records,
 };
 
+/// Records that one request may bring about; Kafka's limit.
+const RECORDS_MAX: usize = 10_000;
+
 /// A topic that will be there.
 struct Created {
     id: Uuid,
@@ -59,6 +62,13 @@ pub(super) fn create(
             create_one(scene, topic)?
         };
         results.push((topic.name, result));
+    }
+    if scene.outcome.records.len() > RECORDS_MAX {
+        scene.outcome.records = Records::default();
+        for (_, result) in &mut results {
+            let message = "Unable to perform excessively large batch operation.";
+            *result = Err(ApiError::new(ErrorCode::PolicyViolation, message));
+        }
     }
     if request.validate_only {
         scene.outcome.records = Records::default();

@@ -2,10 +2,16 @@
 
 use std::time::Duration;
 
-use milena_protocol::{ErrorCode, api::UnregisterBrokerRequest};
+use milena_protocol::{
+    ErrorCode,
+    api::{CreateTopicsRequest, UnregisterBrokerRequest, create_topics::request::CreatableTopic},
+};
 
 use super::{Story, directory};
-use crate::{controller::UnregisterBroker, image::NO_LEADER};
+use crate::{
+    controller::{CreateTopics, UnregisterBroker},
+    image::NO_LEADER,
+};
 
 fn epoch(story: &Story, id: i32) -> i64 {
     story.image().cluster.broker(id).unwrap().epoch
@@ -105,6 +111,22 @@ fn a_directory_that_failed_leads_nothing() {
     story.beat(1, one, |it| it.offline_log_dirs = vec![directory(1)]).unwrap();
     assert_eq!(story.state("a", 0), (2, 1, vec![2]));
     assert_eq!(story.state("alone", 0).0, NO_LEADER);
+}
+
+#[test]
+fn a_cordoned_broker_gets_no_new_partitions() {
+    let mut story = Story::of(2);
+    let one = epoch(&story, 1);
+    story.beat(1, one, |it| it.cordoned_log_dirs = Some(vec![directory(1)])).unwrap();
+    let topic = CreatableTopic {
+        name: "a",
+        num_partitions: 4,
+        replication_factor: 1,
+        ..CreatableTopic::default()
+    };
+    let request = CreateTopicsRequest { topics: vec![topic], ..Default::default() };
+    story.ask::<CreateTopics, _>(&request, |it| assert_eq!(it.topics[0].error_code, 0));
+    assert!((0..4).all(|id| *story.partition("a", id).replicas == [2]));
 }
 
 #[test]

@@ -80,10 +80,10 @@ fn what_makes_no_sense_is_refused() {
         (&user, rate, 1.5, "producer_byte_rate cannot be a fractional value."),
         (&user, rate, 1e30, "Proposed value for producer_byte_rate is too large for a LONG."),
         (
-            &[("ip", Some("1.2.3"))],
+            &[("ip", Some("no host"))],
             "connection_creation_rate",
             1.0,
-            "1.2.3 is not a valid IP or resolvable host.",
+            "no host is not a valid IP or resolvable host.",
         ),
     ];
     for (entity, key, value, text) in cases {

@@ -52,7 +52,10 @@ fn a_feature_goes_up_and_down_as_far_as_everybody_can() {
             "update version 1 for feature nothing. Local controller does not support this feature."
         )
     );
-    assert!(update(&mut story, crate::METADATA_VERSION, 29, SAFE_DOWNGRADE).is_some());
+    assert!(update(&mut story, crate::METADATA_VERSION, 29, SAFE_DOWNGRADE).unwrap().ends_with(
+        "Unsupported metadata.version downgrade from 30 to 29. Refusing to perform the requested \
+         downgrade because it might delete metadata information."
+    ));
     assert!(update(&mut story, elr, -1, UPGRADE).is_some());
     assert!(update(&mut story, elr, 1, 9).is_some());
 }

@@ -116,12 +116,17 @@ fn numbers_are_refused_that_make_no_sense_or_are_too_large() {
     ] {
         assert_eq!(create(&mut story, [asked])[0].0, expected);
     }
+    let mut large = Story::of(1);
+    let asked = CreatableTopic { num_partitions: 10_000, ..topic("a") };
+    let text = "Unable to perform excessively large batch operation.";
+    assert_eq!(create(&mut large, [asked]), refused(ErrorCode::PolicyViolation, text));
     assert_eq!(
         create(&mut story, [of(1, 3)]),
         refused(
             ErrorCode::InvalidReplicationFactor,
             "Unable to replicate the partition 3 time(s): The target replication factor of 3 \
-             cannot be reached because only 2 broker(s) are registered."
+             cannot be reached because only 2 broker(s) are registered or some brokers have all \
+             their log directories cordoned."
         )
     );
     story.fence(1);
