@@ -123,6 +123,8 @@ impl Tail {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn batch(base: i64) -> TailBatch {
@@ -171,5 +173,35 @@ mod tests {
         }
         tail.clear(&mut end);
         assert_eq!(tail.first_offset(), None);
+    }
+
+    proptest! {
+        /// Pushes, and drops below any offset, around the borders of chunks.
+        #[test]
+        fn answers_like_a_list_of_batches(
+            steps in prop::collection::vec((any::<bool>(), 0..20_usize), 1..40),
+        ) {
+            let (tail, mut end) = (Tail::default(), TailEnd::default());
+            let (mut appended, mut dropped) = (0, 0);
+            for (is_push, by) in steps {
+                if is_push {
+                    for _ in 0..by {
+                        tail.push(&mut end, batch(appended));
+                        appended += 2;
+                    }
+                } else {
+                    dropped = (dropped + by as i64).min(appended);
+                    tail.drop_below(Offset(dropped), &mut end, Offset(appended));
+                }
+                for from in dropped..=appended {
+                    let wanted: Vec<i64> =
+                        (0..appended).step_by(2).filter(|base| base + 2 > from).collect();
+                    prop_assert_eq!(offsets(&tail, from), wanted);
+                }
+                let first = tail.first_offset().map_or(appended, |first| first.0);
+                let kept_in_vain = (dropped - first) / 2;
+                prop_assert!(kept_in_vain < SLOTS as i64, "{} in vain", kept_in_vain);
+            }
+        }
     }
 }

@@ -3,8 +3,11 @@
 
 mod compaction;
 mod faults;
+mod follower;
 mod kafka_data;
 mod model;
 mod rig;
+mod rolls;
 mod story;
 mod stray;
+mod threads;

@@ -73,3 +73,32 @@ fn send(log: &Arc<Log>, sent: &mut Vec<String>) -> Result<Appended, AppendError>
     sent.push(value);
     Ok(appended)
 }
+
+#[test]
+fn appends_are_refused_while_less_than_the_reserve_is_free() {
+    let reserve = 100 * PAGE;
+    let mut rig = Rig::new(1, LogConfig::default());
+    rig.directory_config.free_bytes_min = reserve;
+    let directory = rig.open().unwrap();
+    let log = rig.log(&directory, "orders");
+    let mut sent = Vec::new();
+    send(&log, &mut sent).unwrap();
+    directory.run_pending();
+    let leave_free = |free| {
+        let space = rig.disk.space(Path::new("/data")).unwrap();
+        rig.disk.set_capacity(Some(space.total - space.free + free));
+        // The room is looked at now and then.
+        rig.clock.advance(Duration::from_millis(200));
+        directory.run_pending();
+    };
+    leave_free(reserve);
+    send(&log, &mut sent).unwrap();
+    directory.run_pending();
+    leave_free(reserve - PAGE);
+    assert!(matches!(send(&log, &mut sent), Err(AppendError::DiskFull(_))));
+    assert_eq!(log.durable_end(), log.appended_end(), "what was taken found its room");
+    leave_free(reserve + PAGE);
+    send(&log, &mut sent).unwrap();
+    directory.run_pending();
+    assert_eq!(values(&log), sent);
+}

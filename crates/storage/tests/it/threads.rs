@@ -1,0 +1,132 @@
+//! A directory with its own threads, under many that append, wait, read, cut and delete at once.
+
+use std::{
+    pin::pin,
+    sync::Arc,
+    task::{Context, Poll, Wake, Waker},
+    thread::{self, Thread},
+};
+
+use milena_env::{Disk, RealClock, disk::SimulatedDisk, spawn_thread};
+use milena_protocol::{Offset, Uuid};
+use milena_storage::{
+    DirectoryIdentity, Limit, Log, LogConfig, LogDirectory, OpenOptions, Workers,
+};
+
+use crate::rig::{Rig, append, batch, partition, path, values};
+
+struct Unpark(Thread);
+
+impl Wake for Unpark {
+    fn wake(self: Arc<Self>) {
+        self.0.unpark();
+    }
+}
+
+fn block_on<T>(future: impl Future<Output = T>) -> T {
+    let waker = Waker::from(Arc::new(Unpark(thread::current())));
+    let mut future = pin!(future);
+    loop {
+        match future.as_mut().poll(&mut Context::from_waker(&waker)) {
+            Poll::Ready(value) => return value,
+            Poll::Pending => thread::park(),
+        }
+    }
+}
+
+fn open(disk: &Arc<SimulatedDisk>, config: &Arc<LogConfig>) -> Arc<LogDirectory> {
+    let disk: Arc<dyn Disk> = disk.clone();
+    LogDirectory::open(OpenOptions {
+        disk,
+        clock: Arc::new(RealClock),
+        path: path(),
+        identity: DirectoryIdentity {
+            cluster_id: None,
+            new_cluster_id: "cluster".to_owned(),
+            node_id: 1,
+            new_directory_id: Uuid::from_u128(77),
+        },
+        // Small, so that it is full again and again and checkpoints must make room.
+        config: Rig::new(0, LogConfig::default()).directory_config,
+        new_ring_key: [9; 16],
+        log_config: &|_| Arc::clone(config),
+        workers: Workers::Threads,
+        threads: 2,
+    })
+    .unwrap()
+}
+
+/// Appends, waits until it is durable, and reads it back; what it was said to be durable it returns.
+fn client(log: &Arc<Log>, name: usize) -> Vec<String> {
+    let mut sent = Vec::new();
+    for index in 0..60 {
+        let value = format!("{name}.{index} {}", "x".repeat(index * 37 % 900));
+        let appended = append(log, batch(&[&value]), 0).unwrap();
+        if index % 3 == 0 {
+            assert!(block_on(log.wait_durable(appended.end)));
+            assert!(log.durable_end() >= appended.end);
+        }
+        let limit = Limit { bytes_max: 1, at_least_one: true };
+        let plan = log.read(appended.base_offset, appended.end, limit).unwrap();
+        let bytes = plan.read().unwrap();
+        assert!(bytes.windows(value.len()).any(|window| window == value.as_bytes()), "{value}");
+        sent.push(value);
+    }
+    sent
+}
+
+#[test]
+fn many_threads_lose_nothing_and_wait_for_nothing_that_has_come() {
+    for round in 0..4 {
+        let disk = SimulatedDisk::new(round);
+        let config = Arc::new(LogConfig { segment_bytes: 3_000, ..LogConfig::default() });
+        let directory = open(&disk, &config);
+        let logs: Vec<Arc<Log>> = ["orders", "payments", "shipments"]
+            .iter()
+            .enumerate()
+            .map(|(id, topic)| {
+                let id = Uuid::from_u128(id as u128 + 1);
+                directory.create(partition(topic), id, Arc::clone(&config)).unwrap()
+            })
+            .collect();
+        let clients: Vec<_> = (0..6)
+            .map(|name| {
+                let log = Arc::clone(&logs[name % 3]);
+                spawn_thread("client", move || client(&log, name)).unwrap()
+            })
+            .collect();
+        let rival = {
+            let (directory, config) = (Arc::clone(&directory), Arc::clone(&config));
+            spawn_thread("rival", move || {
+                for id in 0..20 {
+                    let id = Uuid::from_u128(100 + id);
+                    let log =
+                        directory.create(partition("fleeting"), id, Arc::clone(&config)).unwrap();
+                    append(&log, batch(&["a", "b", "c"]), 0).unwrap();
+                    assert!(log.truncate_to(Offset(0)).unwrap());
+                    append(&log, batch(&["d"]), 0).unwrap();
+                    log.delete_records(Offset(1));
+                    assert!(directory.delete(&partition("fleeting")).unwrap());
+                }
+            })
+            .unwrap()
+        };
+        let sent: Vec<Vec<String>> = clients.into_iter().map(|c| c.join().unwrap()).collect();
+        rival.join().unwrap();
+        assert!(directory.offline().is_none());
+        directory.close(1).unwrap();
+        drop((logs, directory));
+
+        let directory = open(&disk.crash(), &config);
+        assert_eq!(directory.logs().len(), 3);
+        for (at, topic) in ["orders", "payments", "shipments"].iter().enumerate() {
+            let found = values(&directory.log(&partition(topic)).unwrap());
+            for own in [&sent[at], &sent[at + 3]] {
+                let of_it = found.iter().filter(|value| own.contains(value));
+                assert!(of_it.eq(own.iter()), "each client's in its order, none lost or doubled");
+            }
+            assert_eq!(found.len(), sent[at].len() + sent[at + 3].len());
+        }
+        directory.close(1).unwrap();
+    }
+}
