@@ -1,24 +1,43 @@
 //! Kafka's APIs, one file each, named after the API. Every handler reads: parse, authorise,
 //! validate, act, answer.
 
+mod add_raft_voter;
+mod alter_partition_reassignments;
 mod api_versions;
 mod call;
+mod create_acls;
+mod create_delegation_token;
 mod create_topics;
+mod delete_acls;
 mod delete_topics;
+mod describe_acls;
 mod describe_cluster;
+mod describe_delegation_token;
+mod describe_quorum;
+mod elect_leaders;
+mod expire_delegation_token;
 mod fetch;
 mod init_producer_id;
 mod list_offsets;
+mod list_partition_reassignments;
 mod metadata;
 mod produce;
+mod remove_raft_voter;
+mod renew_delegation_token;
+mod unregister_broker;
+mod update_features;
 
 use std::{pin::Pin, rc::Rc};
 
 use milena_protocol::{
     api::{
-        ApiKey, ApiVersionsRequest, CreateTopicsRequest, DeleteTopicsRequest,
-        DescribeClusterRequest, FetchRequest, InitProducerIdRequest, ListOffsetsRequest,
-        MetadataRequest,
+        AddRaftVoterRequest, AlterPartitionReassignmentsRequest, ApiKey, ApiVersionsRequest,
+        CreateAclsRequest, CreateDelegationTokenRequest, CreateTopicsRequest, DeleteAclsRequest,
+        DeleteTopicsRequest, DescribeAclsRequest, DescribeClusterRequest,
+        DescribeDelegationTokenRequest, DescribeQuorumRequest, ElectLeadersRequest,
+        ExpireDelegationTokenRequest, FetchRequest, InitProducerIdRequest, ListOffsetsRequest,
+        ListPartitionReassignmentsRequest, MetadataRequest, RemoveRaftVoterRequest,
+        RenewDelegationTokenRequest, UnregisterBrokerRequest, UpdateFeaturesRequest,
     },
     open_request,
 };
@@ -85,14 +104,29 @@ macro_rules! served {
 }
 
 served! {
+    add_raft_voter: AddRaftVoter(AddRaftVoterRequest<'_>),
+    alter_partition_reassignments: AlterPartitionReassignments(AlterPartitionReassignmentsRequest<'_>),
     api_versions: ApiVersions(ApiVersionsRequest<'_>),
+    create_acls: CreateAcls(CreateAclsRequest<'_>),
+    create_delegation_token: CreateDelegationToken(CreateDelegationTokenRequest<'_>),
     create_topics: CreateTopics(CreateTopicsRequest<'_>),
+    delete_acls: DeleteAcls(DeleteAclsRequest<'_>),
     delete_topics: DeleteTopics(DeleteTopicsRequest<'_>),
+    describe_acls: DescribeAcls(DescribeAclsRequest<'_>),
     describe_cluster: DescribeCluster(DescribeClusterRequest),
+    describe_delegation_token: DescribeDelegationToken(DescribeDelegationTokenRequest<'_>),
+    describe_quorum: DescribeQuorum(DescribeQuorumRequest<'_>),
+    elect_leaders: ElectLeaders(ElectLeadersRequest<'_>),
+    expire_delegation_token: ExpireDelegationToken(ExpireDelegationTokenRequest<'_>),
     fetch: Fetch(FetchRequest<'_>),
     init_producer_id: InitProducerId(InitProducerIdRequest<'_>),
     list_offsets: ListOffsets(ListOffsetsRequest<'_>),
+    list_partition_reassignments: ListPartitionReassignments(ListPartitionReassignmentsRequest<'_>),
     metadata: Metadata(MetadataRequest<'_>),
+    remove_raft_voter: RemoveRaftVoter(RemoveRaftVoterRequest<'_>),
+    renew_delegation_token: RenewDelegationToken(RenewDelegationTokenRequest<'_>),
+    unregister_broker: UnregisterBroker(UnregisterBrokerRequest),
+    update_features: UpdateFeatures(UpdateFeaturesRequest<'_>),
 }
 
 /// Which API a frame calls. An unknown one ends the connection, and so does a version that is not
