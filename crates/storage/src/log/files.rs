@@ -82,12 +82,17 @@ impl Log {
         if !self.folder.exists() {
             return Ok(());
         }
-        let id = u128::from_be_bytes(self.topic_id.to_be_bytes()) ^ u128::from(self.alias) << 64;
         let (path, TopicPartition { topic, partition }) = (self.folder.path(), &self.name);
-        let marked = names::marked_partition_folder(topic, *partition, mark, id);
-        let marked = shared.path.join(marked);
-        // Left behind by a process before this one.
-        unless_missing(shared.disk.remove_dir_all(&marked), "remove", &marked)?;
+        let mut id = u128::from_be_bytes(self.topic_id.to_be_bytes());
+        let marked = loop {
+            let marked = names::marked_partition_folder(topic, *partition, mark, id);
+            let marked = shared.path.join(marked);
+            // Another life of it may have been set aside before, and that stays.
+            if shared.disk.metadata(&marked).is_err() {
+                break marked;
+            }
+            id = id.wrapping_add(1);
+        };
         shared.disk.rename(&path, &marked).map_err(StorageError::io("rename", &path))?;
         self.folder.left_for(&marked);
         shared.dirty.add_folder(&shared.path);

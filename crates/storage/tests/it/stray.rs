@@ -72,3 +72,19 @@ fn a_new_partition_takes_the_name_of_one_that_was_set_aside() {
     assert_eq!(values(&log), ["new"]);
     assert_eq!(set_aside(&rig).unwrap(), ["old"]);
 }
+
+#[test]
+fn each_life_that_is_set_aside_stays() {
+    let mut rig = Rig::new(2, LogConfig::default());
+    for life in 1..4 {
+        let directory = rig.open().unwrap();
+        append(&rig.log(&directory, "orders"), batch(&["a"]), 0).unwrap();
+        assert!(directory.set_aside(&partition("orders")).unwrap());
+        directory.checkpoint().unwrap();
+        directory.close(1).unwrap();
+        drop(directory);
+        rig.crash();
+        let folders = rig.disk.list(&path()).unwrap().into_iter();
+        assert_eq!(folders.filter(|entry| entry.name.ends_with("-stray")).count(), life);
+    }
+}
