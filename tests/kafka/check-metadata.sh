@@ -1,14 +1,15 @@
 #!/bin/bash
-# check-metadata.sh [DIR]: whether Apache Kafka's tools read a metadata log and snapshot of ours.
+# check-metadata.sh [PORT]: whether Apache Kafka takes a metadata log and snapshot of ours.
 #
-# A node writes both into DIR (or a temporary folder), with records of every kind that it knows.
-# DumpLogSegments has to decode every batch and every record of log and snapshot without a word of
-# complaint, and the metadata shell has to show from either what was written.
+# A node writes both, with records of every kind that it makes. DumpLogSegments has to decode every
+# batch and every record of log and snapshot without a word of complaint, the metadata shell has to
+# show from either what was written, and a broker has to start from them and lead in a new epoch.
 set -euo pipefail
 . "$(dirname "$0")/rig.sh"
+port=${1:-19292}
 work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
-dir=${1:-$work/metadata}
+trap 'stop_broker KILL; rm -rf "$work"' EXIT
+dir=$work/data
 cargo run --quiet --package milena-metadata --example write_metadata -- "$dir"
 log=$dir/__cluster_metadata-0/00000000000000000000.log
 snapshot=$(find "$dir/__cluster_metadata-0" -name '*.checkpoint')
@@ -46,4 +47,15 @@ for file in "$log" "$snapshot"; do
         exit 1
     fi
 done
-echo "Apache Kafka's tools read metadata log and snapshot"
+
+epoch=$(grep -o '"leaderEpoch":[0-9]*' "$dir/__cluster_metadata-0/quorum-state" | grep -o '[0-9]*$')
+start_broker "$work" "$port"
+status=$("$KAFKA_RIG/kafka" org.apache.kafka.tools.MetadataQuorumCommand \
+    --bootstrap-server "127.0.0.1:$port" describe --status)
+topics=$("$KAFKA_RIG/kafka" org.apache.kafka.tools.TopicCommand \
+    --bootstrap-server "127.0.0.1:$port" --list)
+if [ "$(wc -l <<<"$topics")" != 61 ] || ! grep -q "LeaderEpoch: *$((epoch + 1))$" <<<"$status"; then
+    printf 'FAIL: Kafka does not go on where the node stopped:\n%s\n%s\n' "$topics" "$status" >&2
+    exit 1
+fi
+echo "Apache Kafka reads metadata log and snapshot, and goes on from them"

@@ -133,19 +133,20 @@ impl Machine {
         Ok(Applied { last_offset })
     }
 
-    /// Shows the image to readers and tells the publisher.
+    /// Tells the publisher and shows the image to readers.
     fn publish(&self, state: &mut State) {
         if state.replay.is_in_transaction() {
             return;
         }
         let image = Arc::new(state.replay.image.clone());
-        self.image.store(Arc::clone(&image));
         if let Some(publisher) = &mut state.publisher {
             let delta = std::mem::take(&mut state.replay.delta);
             if !delta.is_empty() {
                 publisher.publish(&delta, &image);
             }
         }
+        // Last: whoever sees a topic can use it.
+        self.image.store(image);
     }
 }
 

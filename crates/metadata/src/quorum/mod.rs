@@ -54,8 +54,9 @@ use crate::{
 
 /// Hears of every change.
 pub trait Publisher: Send {
-    /// `delta` is what changed on the way to `image`. Called in the order of the log, on the
-    /// metadata thread: what it does, everybody who waits for an answer waits for.
+    /// `delta` is what changed on the way to `image`, which nobody else has seen yet. Called in the
+    /// order of the log, on the metadata thread: what it does, everybody who waits for an answer
+    /// waits for.
     fn publish(&mut self, delta: &Delta, image: &Arc<MetadataImage>);
 }
 
@@ -225,7 +226,7 @@ impl RaftQuorum {
         let folder = directory.path().join(names::partition_folder(METADATA_TOPIC, 0));
         let log = open_log(directory, &**disk, &folder)?;
         log.configure(Arc::new(log_config()))?;
-        let vote = VoteFile::open(Arc::clone(disk), &folder)
+        let vote = VoteFile::open(Arc::clone(disk), &folder, options.node_id)
             .map_err(|error| QuorumError::Vote(folder.clone(), error))?;
         let snapshots = Snapshots::new(Arc::clone(disk), folder);
         let newest = snapshots.newest()?;

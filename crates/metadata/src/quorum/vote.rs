@@ -16,11 +16,12 @@ const FILE: &str = "quorum-state";
 pub(super) struct VoteFile {
     disk: Arc<dyn Disk>,
     path: PathBuf,
+    node_id: i32,
     last: Option<Vote>,
 }
 
 impl VoteFile {
-    pub(super) fn open(disk: Arc<dyn Disk>, folder: &Path) -> std::io::Result<Self> {
+    pub(super) fn open(disk: Arc<dyn Disk>, folder: &Path, node_id: i32) -> std::io::Result<Self> {
         let path = folder.join(FILE);
         let last = match disk.read(&path) {
             Ok(bytes) => Some(parse(&bytes).ok_or_else(|| {
@@ -30,7 +31,7 @@ impl VoteFile {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
             Err(error) => return Err(error),
         };
-        Ok(Self { disk, path, last })
+        Ok(Self { disk, path, node_id, last })
     }
 
     /// The vote, never as won: whoever led before has to win again, in a new epoch, since what it
@@ -46,17 +47,20 @@ impl VoteFile {
         if self.last == Some(uncommitted) {
             return Ok(());
         }
-        self.disk.replace(&self.path, &format(&uncommitted))?;
+        self.disk.replace(&self.path, &format(&uncommitted, self.node_id))?;
         self.last = Some(uncommitted);
         Ok(())
     }
 }
 
-fn format(vote: &Vote) -> Vec<u8> {
+fn format(vote: &Vote, node_id: i32) -> Vec<u8> {
+    let voted = vote.leader_id.voted_for.unwrap_or(-1);
     let state = json!({
-        "leaderId": -1,
+        // Apache Kafka would go on in an epoch that it only stood for; of one that it led, as it
+        // reads here, it begins the next.
+        "leaderId": if voted == node_id { voted } else { -1 },
         "leaderEpoch": vote.leader_id.term,
-        "votedId": vote.leader_id.voted_for.unwrap_or(-1),
+        "votedId": voted,
         "votedDirectoryId": milena_protocol::Uuid::ZERO.to_string(),
         "data_version": 1,
     });
@@ -81,7 +85,8 @@ mod test {
     #[test]
     fn a_vote_is_read_as_written_and_as_kafka_writes_it() {
         let vote = Vote::new(7, 3);
-        assert_eq!(parse(&format(&vote)), Some(vote));
+        assert_eq!(parse(&format(&vote, 3)), Some(vote));
+        assert_eq!(parse(&format(&vote, 1)), Some(vote));
         let old = br#"{"clusterId":"","leaderId":1,"leaderEpoch":2,"votedId":-1,"appliedOffset":0,
             "currentVoters":[{"voterId":1}],"data_version":0}"#;
         assert_eq!(parse(old), Some(Vote::new(2, 1)));
