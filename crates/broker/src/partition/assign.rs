@@ -6,7 +6,7 @@ use std::{
     sync::{Arc, PoisonError, RwLock},
 };
 
-use milena_config::ServerConfig;
+use milena_config::{ServerConfig, TopicConfig};
 use milena_metadata::{
     Publisher,
     image::{Delta, MetadataImage, Partition as Assignment, ResourceType, Topic as TopicImage},
@@ -55,13 +55,14 @@ impl Assigner {
             }
             if let Some(partition) = here.partition(*index) {
                 partition.assigned(&Assigned::of(assigned, self.node_id));
+                partition.set_min_in_sync(min_in_sync(&settings, assigned));
                 continue;
             }
             let name = TopicPartition { topic: (*topic.name).into(), partition: *index };
-            let min_in_sync = settings.min_insync_replicas.max(1).unsigned_abs() as usize;
             let wanted = assigned.directory(self.node_id).unwrap_or(Uuid::ZERO);
             match self.open(&name, topic.id, wanted, || log_config(&config, &settings)) {
                 Ok(log) => {
+                    let min_in_sync = min_in_sync(&settings, assigned);
                     let assigned = Assigned::of(assigned, self.node_id);
                     let end = log.durable_end();
                     log.begin_epoch(assigned.leader_epoch);
@@ -124,13 +125,22 @@ impl Assigner {
         let Some(here) = self.partitions.by_name(topic) else { return };
         let config = self.config();
         let settings = topic_config(&config, image, topic);
+        let known = image.topics.by_name(topic);
         for partition in here.partitions() {
-            partition.set_min_in_sync(settings.min_insync_replicas.max(1).unsigned_abs() as usize);
+            if let Some(assigned) = known.and_then(|topic| topic.partition(partition.index())) {
+                partition.set_min_in_sync(min_in_sync(&settings, assigned));
+            }
             if let Err(error) = partition.log.configure(log_config(&config, &settings)) {
                 tracing::error!(partition = %partition.log.name(), %error, "not reconfigured");
             }
         }
     }
+}
+
+/// `min.insync.replicas`, of which no more can be asked than there are replicas.
+fn min_in_sync(settings: &TopicConfig, assigned: &Assignment) -> usize {
+    let wanted = settings.min_insync_replicas.max(1).unsigned_abs() as usize;
+    wanted.min(assigned.replicas.len())
 }
 
 /// What metadata say about a partition, as one of its brokers sees it.
