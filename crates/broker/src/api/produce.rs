@@ -16,7 +16,7 @@ use milena_protocol::{
         },
     },
     open_request,
-    records::{self, RecordError},
+    records::{self, BatchHeader, RecordError},
 };
 use milena_storage::{AppendError, producers::Origin};
 use tokio::sync::Notify;
@@ -37,6 +37,8 @@ const ADMIN_CLIENT: &str = "__admin_client";
 struct Terms {
     version: i16,
     acks: i16,
+    /// Whether it names a transactional id.
+    is_transactional: bool,
     timeout: Duration,
 }
 
@@ -52,12 +54,28 @@ struct Item {
 /// What became of the records of one partition.
 enum Fate {
     /// Nothing, with the reason in words where the code does not say it all.
-    Refused(ErrorCode, Option<Box<str>>, Vec<(i32, Box<str>)>),
+    Refused(Refusal),
     Appended {
         base_offset: Offset,
         end: Offset,
         append_time_ms: i64,
     },
+}
+
+/// Why the records of one partition are not taken.
+struct Refusal {
+    code: ErrorCode,
+    message: Option<Box<str>>,
+    /// Single records that are to blame, with their reasons.
+    records: Vec<(i32, Box<str>)>,
+    /// Whether the log was asked: then the answer says where it begins.
+    is_from_log: bool,
+}
+
+impl From<ErrorCode> for Refusal {
+    fn from(code: ErrorCode) -> Self {
+        Self { code, message: None, records: Vec::new(), is_from_log: false }
+    }
 }
 
 /// The items of one topic, in the order of the request.
@@ -82,6 +100,7 @@ pub(super) fn serve(worker: &Rc<Worker>, client: &Rc<Client>, frame: Frame) -> S
     let terms = Terms {
         version: call.version,
         acks: request.acks,
+        is_transactional: request.transactional_id.is_some(),
         timeout: Duration::from_millis(request.timeout_ms.max(0).unsigned_abs().into()),
     };
     let mut topics = place(&call, &request, &bytes);
@@ -127,7 +146,7 @@ fn place(call: &Call<'_>, request: &ProduceRequest<'_>, frame: &[u8]) -> Vec<Top
                 index: partition.index,
                 records: range_in(frame, records.unwrap_or_default()),
                 place,
-                fate: Fate::Refused(code, None, Vec::new()),
+                fate: Fate::Refused(code.into()),
             }
         });
         let items = items.collect();
@@ -150,13 +169,13 @@ fn refuse(
     if !call.may(Operation::Write, Resource::Topic(name)) {
         return Some(ErrorCode::TopicAuthorizationFailed);
     }
+    if topic.is_none() {
+        return Some(ErrorCode::UnknownTopicOrPartition);
+    }
     if topics::is_internal(name) && call.client_id != Some(ADMIN_CLIENT) {
         return Some(ErrorCode::InvalidTopicException);
     }
-    topic.is_none().then_some(ErrorCode::UnknownTopicOrPartition).or_else(|| {
-        let is_valid = matches!(request.acks, -1..=1);
-        (!is_valid).then_some(ErrorCode::InvalidRequiredAcks)
-    })
+    (!matches!(request.acks, -1..=1)).then_some(ErrorCode::InvalidRequiredAcks)
 }
 
 /// Where a part of a frame lies in it.
@@ -196,7 +215,10 @@ fn append_one(
         (leader.epoch(), leader.in_sync_count())
     };
     if terms.acks == -1 && in_sync < partition.min_in_sync() {
-        return Fate::Refused(ErrorCode::NotEnoughReplicas, None, Vec::new());
+        return Fate::Refused(ErrorCode::NotEnoughReplicas.into());
+    }
+    if BatchHeader::read(&batch).is_ok_and(|header| header.attributes.is_transactional()) {
+        return refuse_transaction(terms);
     }
     let log = &partition.log;
     let mut scratch = worker.scratch.borrow_mut();
@@ -214,27 +236,54 @@ fn append_one(
             if let AppendError::Storage(error) = &error {
                 tracing::debug!(partition = %log.name(), %error, "not appended");
             }
-            Fate::Refused(error.code(), Some(error.to_string().into()), Vec::new())
+            let is_from_log = matches!(error, AppendError::Sequence(_));
+            let message = Some(error.to_string().into());
+            Fate::Refused(Refusal { message, is_from_log, ..error.code().into() })
         }
     }
 }
 
 fn refused_records(error: &RecordError) -> Fate {
-    let rejected = match error {
+    let records = match error {
         RecordError::Rejected(rejected) => {
             let reason = |r: &records::RejectedRecord| (r.index, r.reason.to_string().into());
             rejected.records.iter().map(reason).collect()
         }
         _ => Vec::new(),
     };
-    Fate::Refused(error.code(), Some(error.to_string().into()), rejected)
+    // What is wrong with the batch as a whole is seen before the log is asked.
+    let is_from_log = !matches!(
+        error,
+        RecordError::Length(_)
+            | RecordError::Magic(_)
+            | RecordError::Crc { .. }
+            | RecordError::NoBatch { .. }
+            | RecordError::BytesBehindBatch(_)
+            | RecordError::OldMagic(_)
+            | RecordError::TooLarge { .. }
+            | RecordError::ZstdTooEarly
+    );
+    let message = Some(error.to_string().into());
+    Fate::Refused(Refusal { message, records, is_from_log, ..error.code().into() })
+}
+
+/// There is no coordinator here that could have begun a transaction, or would ever end it: its
+/// records would hold up all readers of committed ones for good.
+fn refuse_transaction(terms: &Terms) -> Fate {
+    if !terms.is_transactional {
+        return Fate::Refused(ErrorCode::TransactionalIdAuthorizationFailed.into());
+    }
+    let message = "Unable to verify the partition has been added to the transaction. Underlying \
+                   error: COORDINATOR_NOT_AVAILABLE";
+    let code = ErrorCode::NotEnoughReplicas;
+    Fate::Refused(Refusal { message: Some(message.into()), ..code.into() })
 }
 
 /// Nobody waits for an answer; an error closes the connection, so that the client looks anew.
 fn without_answer(topics: &[TopicItems]) -> Outcome {
     for topic in topics {
         for item in &topic.items {
-            if let Fate::Refused(code, ..) = item.fate {
+            if let Fate::Refused(Refusal { code, .. }) = &item.fate {
                 let reason = format!(
                     "produce with acks=0 to {}-{} failed with {}",
                     topic.name,
@@ -287,12 +336,13 @@ async fn settle(terms: &Terms, topics: &mut [TopicItems]) {
         } else {
             ErrorCode::RequestTimedOut
         };
-        item.fate = Fate::Refused(code, None, Vec::new());
+        item.fate = Fate::Refused(code.into());
     }
 }
 
 fn respond(topics: &[TopicItems]) -> ProduceResponse<'_> {
-    let responses = topics.iter().map(|topic| TopicProduceResponse {
+    let asked = topics.iter().filter(|topic| !topic.items.is_empty());
+    let responses = asked.map(|topic| TopicProduceResponse {
         name: &topic.name,
         topic_id: topic.id,
         partition_responses: topic.items.iter().map(respond_one).collect(),
@@ -303,12 +353,15 @@ fn respond(topics: &[TopicItems]) -> ProduceResponse<'_> {
 
 fn respond_one(item: &Item) -> PartitionProduceResponse<'_> {
     let response = PartitionProduceResponse { index: item.index, ..Default::default() };
+    let log_start = || Some(item.place.as_ref().ok()?.log.start_offset().0);
     match &item.fate {
-        Fate::Refused(code, message, rejected) => PartitionProduceResponse {
-            error_code: *code as i16,
+        Fate::Refused(refusal) => PartitionProduceResponse {
+            error_code: refusal.code as i16,
             base_offset: -1,
-            error_message: message.as_deref(),
-            record_errors: rejected
+            log_start_offset: log_start().filter(|_| refusal.is_from_log).unwrap_or(-1),
+            error_message: refusal.message.as_deref(),
+            record_errors: refusal
+                .records
                 .iter()
                 .map(|(index, message)| BatchIndexAndErrorMessage {
                     batch_index: *index,
@@ -320,7 +373,7 @@ fn respond_one(item: &Item) -> PartitionProduceResponse<'_> {
         Fate::Appended { base_offset, append_time_ms, .. } => PartitionProduceResponse {
             base_offset: base_offset.0,
             log_append_time_ms: *append_time_ms,
-            log_start_offset: item.place.as_ref().map_or(-1, |p| p.log.start_offset().0),
+            log_start_offset: log_start().unwrap_or(-1),
             ..response
         },
     }
