@@ -9,10 +9,12 @@ use std::{
 
 use milena_env::timer;
 use milena_protocol::{
-    ErrorCode, Offset, Uuid,
+    ErrorCode, LeaderEpoch, Offset, Uuid,
     api::{
         FetchRequest, FetchResponse,
-        fetch::response::{AbortedTransaction, FetchableTopicResponse, PartitionData},
+        fetch::response::{
+            AbortedTransaction, EpochEndOffset, FetchableTopicResponse, PartitionData,
+        },
     },
     wire::{Part, Records},
 };
@@ -46,6 +48,8 @@ struct Given {
     high_watermark: Offset,
     last_stable: Offset,
     start: Offset,
+    /// Where the reader's log ceases to be this one's, if it does.
+    diverging: Option<EpochEndOffset>,
     aborted: Option<Vec<AbortedTransaction>>,
     plan: ReadPlan,
 }
@@ -65,13 +69,15 @@ pub(super) async fn handle(call: &Call<'_>, request: FetchRequest<'_>) -> Outcom
             return call.answer(&FetchResponse { error_code, ..Default::default() });
         }
     };
-    let wanted = find(call, wanted);
+    // Where the followers' ids stand has changed with version 15.
+    let replica_id = request.replica_id.max(request.replica_state.replica_id);
+    let wanted = find(call, wanted, replica_id);
     let mut given = read_all(&request, &wanted);
     let min_bytes = request.min_bytes.max(0).unsigned_abs() as usize;
     let max_wait = Duration::from_millis(request.max_wait_ms.max(0).unsigned_abs().into());
     let is_enough = |given: &[Given]| {
         let bytes: usize = given.iter().map(|given| given.plan.len).sum();
-        bytes >= min_bytes || given.iter().any(|given| given.code != ErrorCode::None)
+        bytes >= min_bytes || given.iter().any(Given::is_urgent)
     };
     if !wanted.is_empty() && !max_wait.is_zero() && !is_enough(&given) {
         let wake = Arc::new(Notify::new());
@@ -165,7 +171,7 @@ fn recall(
 }
 
 /// Finds the partitions.
-fn find(call: &Call<'_>, wanted: Vec<(Key, Update)>) -> Vec<Wanted> {
+fn find(call: &Call<'_>, wanted: Vec<(Key, Update)>, replica_id: i32) -> Vec<Wanted> {
     let partitions = &call.broker().partitions;
     // Partitions of one topic mostly come together.
     let mut last: Option<Arc<Topic>> = None;
@@ -180,7 +186,8 @@ fn find(call: &Call<'_>, wanted: Vec<(Key, Update)>) -> Vec<Wanted> {
                 (again.or_else(|| partitions.by_name(name)), *index)
             }
         };
-        let place = locate(call, &key, known.as_deref(), index, update.leader_epoch);
+        let epoch = update.leader_epoch;
+        let place = locate(call, &key, known.as_deref(), index, epoch, replica_id);
         last = known;
         Wanted { key, update, place }
     };
@@ -193,6 +200,7 @@ fn locate(
     known: Option<&Topic>,
     index: i32,
     leader_epoch: i32,
+    replica_id: i32,
 ) -> Result<Arc<Partition>, ErrorCode> {
     let name = match (known, key) {
         (Some(known), _) => &known.name,
@@ -204,6 +212,10 @@ fn locate(
     }
     let partition = known.and_then(|known| known.partition(index));
     let partition = partition.ok_or(ErrorCode::UnknownTopicOrPartition)?;
+    // No other broker has a replica of anything that is here.
+    if replica_id >= 0 {
+        return Err(ErrorCode::NotLeaderOrFollower);
+    }
     match partition.check_epoch(leader_epoch) {
         EpochCheck::Current => Ok(Arc::clone(partition)),
         other => Err(other.code()),
@@ -220,8 +232,12 @@ fn read_all(request: &FetchRequest<'_>, wanted: &[Wanted]) -> Vec<Given> {
         let bytes_max = wanted.update.bytes_max.max(0).unsigned_abs() as usize;
         let limit = Limit { bytes_max: bytes_max.min(left), at_least_one: is_first };
         let given = match &wanted.place {
-            Ok(partition) => read(partition, wanted.update.from, committed, limit),
-            Err(code) => Given::nothing(*code),
+            Ok(partition) => read(partition, &wanted.update, committed, limit),
+            // Kafka's mark for a partition that it did not even look into.
+            Err(code) => {
+                let aborted = Some(Vec::new()).filter(|_| is_unknown(*code));
+                Given { aborted, ..Given::nothing(*code) }
+            }
         };
         left = left.saturating_sub(given.plan.len);
         is_first &= given.plan.len == 0;
@@ -230,10 +246,20 @@ fn read_all(request: &FetchRequest<'_>, wanted: &[Wanted]) -> Vec<Given> {
     wanted.iter().map(read).collect()
 }
 
+fn is_unknown(code: ErrorCode) -> bool {
+    use ErrorCode::{TopicAuthorizationFailed, UnknownTopicId, UnknownTopicOrPartition};
+    matches!(code, UnknownTopicOrPartition | UnknownTopicId | TopicAuthorizationFailed)
+}
+
 impl Given {
     fn told(&self) -> Told {
         let Self { code, high_watermark, start, .. } = *self;
         Told { high_watermark, start, code: code as i16 }
+    }
+
+    /// Whether the reader has to hear of it whatever there is to read.
+    fn is_urgent(&self) -> bool {
+        self.code != ErrorCode::None || self.diverging.is_some()
     }
 
     fn nothing(code: ErrorCode) -> Self {
@@ -242,18 +268,38 @@ impl Given {
             high_watermark: Offset(-1),
             last_stable: Offset(-1),
             start: Offset(-1),
+            diverging: None,
             aborted: None,
             plan: ReadPlan::default(),
         }
     }
 }
 
-fn read(partition: &Partition, from: Offset, committed: bool, limit: Limit) -> Given {
-    let log = &partition.log;
+fn read(partition: &Partition, update: &Update, committed: bool, limit: Limit) -> Given {
+    let (log, from) = (&partition.log, update.from);
+    // Deleted, maybe while somebody waited for more.
+    if log.is_closed() {
+        return Given::nothing(ErrorCode::UnknownTopicOrPartition);
+    }
     let high_watermark = partition.high_watermark();
     let last_stable = log.last_stable_offset(high_watermark);
     let bound = if committed { last_stable } else { high_watermark };
     let start = log.start_offset();
+    if let Some(epoch) = Some(LeaderEpoch(update.last_fetched_epoch)).filter(|epoch| epoch.0 >= 0) {
+        match log.end_offset_for(epoch) {
+            None => return Given::nothing(ErrorCode::OffsetOutOfRange),
+            Some((floor, end)) if floor < epoch || end < from => {
+                let diverging = Some(EpochEndOffset {
+                    epoch: floor.0,
+                    end_offset: end.0,
+                    ..Default::default()
+                });
+                let given = Given::nothing(ErrorCode::None);
+                return Given { high_watermark, last_stable, start, diverging, ..given };
+            }
+            Some(_) => {}
+        }
+    }
     if from < start || from > high_watermark {
         return Given::nothing(ErrorCode::OffsetOutOfRange);
     }
@@ -269,6 +315,7 @@ fn read(partition: &Partition, from: Offset, committed: bool, limit: Limit) -> G
             high_watermark,
             last_stable,
             start,
+            diverging: None,
             aborted: aborted.map(|aborted| {
                 let name = |one: &milena_storage::index::AbortedTransaction| AbortedTransaction {
                     producer_id: one.producer_id.0,
@@ -324,6 +371,7 @@ fn respond(call: &Call<'_>, memory: Memory, wanted: Vec<Wanted>, given: Vec<Give
             high_watermark: given.high_watermark.0,
             last_stable_offset: given.last_stable.0,
             log_start_offset: given.start.0,
+            diverging_epoch: given.diverging.unwrap_or_default(),
             aborted_transactions: given.aborted,
             records: Some(Records::Parts(parts(given.plan, &mut ranges))),
             ..Default::default()
