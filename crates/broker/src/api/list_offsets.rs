@@ -1,5 +1,7 @@
 //! ListOffsets: where a partition begins and ends, and where a time lies in it.
 
+use std::collections::BTreeMap;
+
 use milena_protocol::{
     ErrorCode, Offset,
     api::{
@@ -26,6 +28,18 @@ const EARLIEST_LOCAL: i64 = -4;
 const LATEST_TIERED: i64 = -5;
 const EARLIEST_PENDING_UPLOAD: i64 = -6;
 
+/// Since which version each may be asked for; all others of their kind mean nothing.
+fn is_understood(version: i16, timestamp: i64) -> bool {
+    match timestamp {
+        EARLIEST.. => true,
+        MAX_TIMESTAMP => version >= 7,
+        EARLIEST_LOCAL => version >= 8,
+        LATEST_TIERED => version >= 9,
+        EARLIEST_PENDING_UPLOAD => version >= 11,
+        _ => false,
+    }
+}
+
 const READ_COMMITTED: i8 = 1;
 /// Who asks as a replica sees the end of the log; -2 is a tool that wants the same.
 const CONSUMER: i32 = -1;
@@ -46,21 +60,31 @@ pub(super) async fn handle(call: &Call<'_>, request: ListOffsetsRequest<'_>) -> 
     for topic in &request.topics {
         let may = call.may(Operation::Describe, Resource::Topic(topic.name));
         let known = call.broker().partitions.by_name(topic.name);
+        let mut seen = BTreeMap::new();
+        for wanted in &topic.partitions {
+            *seen.entry(wanted.partition_index).or_insert(0) += 1;
+        }
         let answer = |wanted: &ListOffsetsPartition| {
+            // Which of two questions an answer belongs to, nobody could say.
+            let count = seen.remove(&wanted.partition_index)?;
             let known = known.as_ref().and_then(|known| known.partition(wanted.partition_index));
             let found = match known {
                 _ if !may => Err(ErrorCode::TopicAuthorizationFailed),
+                _ if count > 1 => Err(ErrorCode::InvalidRequest),
+                _ if !is_understood(call.version, wanted.timestamp) => {
+                    Err(ErrorCode::UnsupportedVersion)
+                }
                 None => Err(ErrorCode::UnknownTopicOrPartition),
                 Some(partition) => match partition.check_epoch(wanted.current_leader_epoch) {
                     EpochCheck::Current => find(partition, &request, wanted.timestamp),
                     other => Err(other.code()),
                 },
             };
-            respond(wanted.partition_index, found)
+            Some(respond(wanted.partition_index, found))
         };
         topics.push(ListOffsetsTopicResponse {
             name: topic.name,
-            partitions: topic.partitions.iter().map(answer).collect(),
+            partitions: topic.partitions.iter().filter_map(answer).collect(),
             ..Default::default()
         });
     }
