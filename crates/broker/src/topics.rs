@@ -11,13 +11,14 @@ use crate::{authorizer::Operation, broker::Broker};
 const INTERNAL: [&str; 3] = ["__consumer_offsets", "__transaction_state", "__share_group_state"];
 
 /// What may be done to a topic.
-pub(crate) const OPERATIONS: [Operation; 7] = [
+pub(crate) const OPERATIONS: [Operation; 8] = [
     Operation::Read,
     Operation::Write,
     Operation::Create,
     Operation::Describe,
     Operation::Delete,
     Operation::Alter,
+    Operation::DescribeConfigs,
     Operation::AlterConfigs,
 ];
 

@@ -32,8 +32,11 @@ pub(super) async fn handle(call: &Call<'_>, request: MetadataRequest<'_>) -> Out
         None => true,
         Some(topics) => call.version == 0 && topics.is_empty(),
     };
-    if !all && let Err(code) = check(call, request.topics.as_deref().unwrap_or_default()) {
-        return call.answer(&MetadataResponse { error_code: code as i16, ..Default::default() });
+    // Before version 12 nobody can ask by id.
+    let is_by_id = |topic: &MetadataRequestTopic<'_>| topic.topic_id != Uuid::ZERO;
+    let is_too_new = |topic| is_by_id(topic) || topic.name.is_none();
+    if call.version < 12 && request.topics.iter().flatten().any(is_too_new) {
+        return refuse_all(call, request.topics.as_deref().unwrap_or_default());
     }
     if !all && (request.allow_auto_topic_creation || call.version < 4) {
         create_missing(call, request.topics.as_deref().unwrap_or_default()).await;
@@ -57,11 +60,15 @@ pub(super) async fn handle(call: &Call<'_>, request: MetadataRequest<'_>) -> Out
     } else {
         let mut seen = BTreeSet::new();
         for wanted in request.topics.iter().flatten() {
-            let known = match wanted.name {
+            // Who gives a name beside the id means the id.
+            let name = wanted.name.filter(|_| !is_by_id(wanted));
+            let known = match name {
                 Some(name) => image.topics.by_name(name),
                 None => image.topics.by_id(wanted.topic_id),
             };
-            match refuse(call, wanted, known.map(|topic| &**topic)) {
+            let wanted =
+                MetadataRequestTopic { name, topic_id: wanted.topic_id, ..Default::default() };
+            match refuse(call, &wanted, known.map(|topic| &**topic)) {
                 Some(refused) => topics.push(refused),
                 None => {
                     let Some(known) = known else { continue };
@@ -109,18 +116,18 @@ pub(super) async fn handle(call: &Call<'_>, request: MetadataRequest<'_>) -> Out
     })
 }
 
-/// Whether the request makes sense as a whole.
-fn check(call: &Call<'_>, topics: &[MetadataRequestTopic<'_>]) -> Result<(), ErrorCode> {
-    let by_id = topics.iter().filter(|topic| topic.topic_id != Uuid::ZERO).count();
-    let nameless = topics.iter().filter(|topic| topic.name.is_none()).count();
-    // Before version 12 Kafka refuses ids, and then nothing can be without a name.
-    if call.version < 12 && (by_id > 0 || nameless > 0) {
-        return Err(ErrorCode::InvalidRequest);
-    }
-    if by_id > 0 && nameless < topics.len() {
-        return Err(ErrorCode::InvalidRequest);
-    }
-    Ok(())
+/// The request makes no sense as a whole, which is said of each of its topics: there was no other
+/// place for it in these versions.
+fn refuse_all(call: &Call<'_>, topics: &[MetadataRequestTopic<'_>]) -> Outcome {
+    let error_code = ErrorCode::InvalidRequest as i16;
+    let refused = topics.iter().map(|topic| MetadataResponseTopic {
+        error_code,
+        name: Some(topic.name.unwrap_or_default()),
+        topic_id: topic.topic_id,
+        topic_authorized_operations: NOT_ASKED,
+        ..Default::default()
+    });
+    call.answer(&MetadataResponse { error_code, topics: refused.collect(), ..Default::default() })
 }
 
 /// Why a topic is not described, if so; one that may not be seen is as good as absent.
