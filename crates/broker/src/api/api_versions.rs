@@ -15,11 +15,14 @@ use super::{Call, Outcome, SERVED};
 /// told, and refused when somebody uses them.
 const PRODUCE_VERSION_TOLD: i16 = 0;
 
-/// A request in a version that is not served, whose body nobody can read.
+/// A request in a version that is not served, whose body nobody can read. The client is told which
+/// versions of this API it may ask in.
 pub(super) fn refuse(call: &Call<'_>) -> Outcome {
+    let mut api_keys = served();
+    api_keys.retain(|api| api.api_key == ApiKey::ApiVersions.number());
     let response = ApiVersionsResponse {
         error_code: ErrorCode::UnsupportedVersion as i16,
-        api_keys: served(),
+        api_keys,
         ..Default::default()
     };
     call.reply.in_version(0).answer(&response)

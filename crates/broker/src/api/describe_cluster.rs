@@ -22,13 +22,17 @@ pub(super) async fn handle(call: &Call<'_>, request: DescribeClusterRequest) -> 
             2 => (
                 ErrorCode::MismatchedEndpointType,
                 "The request was sent to an endpoint of type BROKER, but we wanted an endpoint \
-                 of type CONTROLLER",
+                 of type CONTROLLER"
+                    .to_owned(),
             ),
-            _ => (ErrorCode::UnsupportedEndpointType, "Unsupported endpoint type"),
+            other => {
+                let message = format!("Unsupported endpoint type {other}");
+                (ErrorCode::UnsupportedEndpointType, message)
+            }
         };
         return call.answer(&DescribeClusterResponse {
             error_code: code as i16,
-            error_message: Some(message),
+            error_message: Some(&message),
             ..Default::default()
         });
     }

@@ -17,6 +17,9 @@ pub(super) async fn handle(call: &Call<'_>, request: InitProducerIdRequest<'_>) 
             ..Default::default()
         })
     };
+    if (request.producer_id == -1) != (request.producer_epoch == -1) {
+        return refuse(ErrorCode::InvalidRequest);
+    }
     if let Some(id) = request.transactional_id {
         return refuse(if id.is_empty() {
             ErrorCode::InvalidRequest
