@@ -32,8 +32,8 @@
 //! ```
 //!
 //! A [`Publisher`] gets every [`image::Delta`] with the image it leads to, in the order of the
-//! log, on the metadata thread, before anybody sees the image or gets an answer: what a broker keeps
-//! beside the image (partitions, groups) is up to date when the client hears of success.
+//! log, on the metadata thread, before anybody sees the image or gets an answer: what a broker
+//! keeps beside the image (partitions, groups) is up to date when the client hears of success.
 //!
 //! What is in a log directory and not in the image is the broker's to set aside:
 //! [`image::Topics::partition`] by the topic id of `partition.metadata` tells.

@@ -16,7 +16,8 @@ pub struct Endpoint {
     pub listener: Box<str>,
     pub host: Box<str>,
     pub port: u16,
-    /// Kafka's number of the security protocol: 0 is PLAINTEXT, 1 SSL, 2 SASL_PLAINTEXT, 3 SASL_SSL.
+    /// Kafka's number of the security protocol: 0 is PLAINTEXT, 1 SSL, 2 SASL_PLAINTEXT,
+    /// 3 SASL_SSL.
     pub security_protocol: i16,
 }
 

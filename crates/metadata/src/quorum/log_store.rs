@@ -1,6 +1,7 @@
 //! openraft's log over `__cluster_metadata-0`.
 
 use std::{
+    collections::BTreeSet,
     fmt::Debug,
     ops::{Bound, RangeBounds},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -14,7 +15,7 @@ use milena_protocol::{
 };
 use milena_storage::{Limit, Log, LogDirectory};
 use openraft::{
-    LogState, OptionalSend, RaftLogReader,
+    EntryPayload, LogState, OptionalSend, RaftLogReader,
     storage::{LogFlushed, RaftLogStorage},
 };
 
@@ -24,6 +25,7 @@ use super::{
     types::{Entry, LogId, StorageError, StorageIoError, TypeConfig, Vote, log_id},
     vote::VoteFile,
 };
+use crate::image::ApplyError;
 
 /// How much of the log is in memory at once while it is read through.
 const READ_BYTES: usize = 4 << 20;
@@ -38,6 +40,8 @@ pub(super) struct LogStore {
     drives_directory: bool,
     /// What the log had behind the snapshot when it was opened.
     pub(super) bytes_behind_snapshot: u64,
+    /// The voters that the log named last when it was opened.
+    pub(super) named_voters: Option<BTreeSet<i32>>,
     shared: Arc<Mutex<State>>,
 }
 
@@ -62,6 +66,8 @@ pub enum LogStoreError {
     Gap { start: i64, snapshot: i64 },
     #[error(transparent)]
     Entry(#[from] EntryError),
+    #[error("metadata log at offset {offset}: {why}")]
+    Apply { offset: i64, why: ApplyError },
     #[error("metadata log was cut or its directory went offline")]
     NotDurable,
 }
@@ -86,26 +92,31 @@ impl LogStore {
         if start > snapshot {
             return Err(LogStoreError::Gap { start, snapshot });
         }
-        let mut ends = Vec::new();
-        let (mut first, mut bytes_behind_snapshot) = (None, 0);
-        walk(&log, Offset(start), log.appended_end(), |batch| {
-            first.get_or_insert(batch.header().base_offset.0);
-            ends.push(batch.header().next_offset().0);
-            if batch.header().base_offset.0 >= snapshot {
-                bytes_behind_snapshot += batch.bytes().len() as u64;
+        let next_index = anchor.map_or(0, |(id, _)| id.index + 1);
+        let mut positions = Positions::new(next_index, snapshot);
+        let (mut bytes_behind_snapshot, mut named_voters) = (0, None);
+        walk(&log, Offset(snapshot), log.appended_end(), |batch| {
+            positions.push(batch.header().next_offset().0);
+            bytes_behind_snapshot += batch.bytes().len() as u64;
+            if batch.header().attributes.is_control() {
+                let entry = entry::from_batch(batch, 0)?;
+                if let EntryPayload::Membership(membership) = entry.payload {
+                    named_voters = Some(membership.voter_ids().collect());
+                }
             }
             Ok(())
         })?;
-        let next_index = anchor.map_or(0, |(id, _)| id.index + 1);
-        let below = ends.iter().filter(|end| **end <= snapshot).count() as u64;
-        let mut positions =
-            Positions::new(next_index.saturating_sub(below), first.unwrap_or(snapshot));
-        ends.into_iter().for_each(|end| positions.push(end));
-        // What the snapshot holds is not asked for again.
-        positions.drop_below(next_index);
         let purged = anchor.map(|(id, _)| id);
         let shared = Arc::new(Mutex::new(State { positions, purged, vote }));
-        Ok(Self { log, directory, clock, drives_directory, bytes_behind_snapshot, shared })
+        Ok(Self {
+            log,
+            directory,
+            clock,
+            drives_directory,
+            bytes_behind_snapshot,
+            named_voters,
+            shared,
+        })
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -123,22 +134,35 @@ impl LogStore {
     }
 
     fn read(&self, from: u64, to: u64) -> Result<Vec<Entry>, LogStoreError> {
-        let (first, start, end) = {
+        let mut entries = Vec::new();
+        self.visit(from, to, |entry| {
+            entries.push(entry);
+            Ok(())
+        })?;
+        Ok(entries)
+    }
+
+    /// Hands over the entries of `[from, to)` one by one.
+    pub(super) fn visit(
+        &self,
+        from: u64,
+        to: u64,
+        mut take: impl FnMut(Entry) -> Result<(), LogStoreError>,
+    ) -> Result<(), LogStoreError> {
+        let (mut index, start, end) = {
             let positions = &self.state().positions;
             let first = from.max(positions.first_index());
             let to = to.min(positions.next_index());
             match (positions.base_offset(first), positions.base_offset(to)) {
                 (Some(start), Some(end)) if first < to => (first, start, end),
-                _ => return Ok(Vec::new()),
+                _ => return Ok(()),
             }
         };
-        let mut entries = Vec::new();
         walk(&self.log, Offset(start), Offset(end), |batch| {
-            let index = first + entries.len() as u64;
-            entries.push(entry::from_batch(batch, index)?);
-            Ok(())
-        })?;
-        Ok(entries)
+            let entry = entry::from_batch(batch, index)?;
+            index += 1;
+            take(entry)
+        })
     }
 
     /// Appends and says where the log ends then.

@@ -1,7 +1,7 @@
 //! openraft's state machine: committed entries become the image that everybody reads.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
@@ -12,7 +12,7 @@ use openraft::{
 
 use super::{
     Publisher,
-    log_store::LogStore,
+    log_store::{LogStore, LogStoreError},
     snapshot::{SnapshotError, SnapshotFile, Snapshots},
     types::{
         Applied, Entry, LogId, SnapshotMeta, StorageError, StorageIoError, StoredMembership,
@@ -95,6 +95,25 @@ impl Machine {
         state.publisher = Some(publisher);
         state.replay.delta = Delta::between(&MetadataImage::default(), &state.replay.image);
         self.publish(&mut state);
+    }
+
+    /// Applies all of the log at once, before Raft runs: whoever is the only voter need not be told
+    /// that what is durable here is committed.
+    pub(super) fn replay(&self) -> Result<(), LogStoreError> {
+        let mut state = self.state();
+        let next = state.last_applied.map_or(0, |id| id.index + 1);
+        self.log.visit(next, u64::MAX, |entry| {
+            let applied = self.apply_entry(&mut state, &entry);
+            let offset = self.log.last_offset(entry.log_id.index).unwrap_or(-1);
+            applied.map(drop).map_err(|why| LogStoreError::Apply { offset, why })
+        })?;
+        self.publish(&mut state);
+        Ok(())
+    }
+
+    /// Who votes, as far as the snapshot or the configuration say.
+    pub(super) fn voters(&self) -> BTreeSet<i32> {
+        self.state().membership.voter_ids().collect()
     }
 
     /// What the next proposal leads to.

@@ -245,6 +245,10 @@ impl RaftQuorum {
         let is_new = log.end_offset() == 0;
         let unnamed = if is_new { BTreeMap::new() } else { options.voters.clone() };
         let machine = Machine::new(log.clone(), snapshots, newest, unnamed);
+        let voters = log.named_voters.clone().unwrap_or_else(|| machine.voters());
+        if voters.iter().eq([&options.node_id]) {
+            machine.replay()?;
+        }
         let config = Arc::new(config(options.voters.len()));
         let raft = Raft::new(options.node_id, config, NoPeers, log.clone(), machine.clone());
         let raft = raft.await.map_err(|error| QuorumError::Raft(error.to_string()))?;

@@ -33,7 +33,8 @@ fn a_feature_goes_up_and_down_as_far_as_everybody_can() {
     assert_eq!(
         update(&mut story, elr, 2, UPGRADE),
         refused(
-            "update version 2 for feature eligible.leader.replicas.version. Local controller only supports versions 0-1"
+            "update version 2 for feature eligible.leader.replicas.version. Local controller only \
+             supports versions 0-1"
         )
     );
     assert_eq!(

@@ -90,7 +90,11 @@ proptest! {
 
     /// `Story::ask` compares the image with the replayed records at every step.
     #[test]
-    fn a_snapshot_and_the_rest_lead_where_all_records_lead(seed: u64, before in 0..30, after in 0..30) {
+    fn a_snapshot_and_the_rest_lead_where_all_records_lead(
+        seed: u64,
+        before in 0..30,
+        after in 0..30,
+    ) {
         let mut random = Random::from_seed(seed);
         let mut story = Story::of(3);
         (0..before).for_each(|_| act(&mut story, &mut random));
