@@ -2,8 +2,8 @@
 
 use std::{
     net::SocketAddr,
-    path::PathBuf,
-    sync::{Arc, RwLock},
+    path::{Path, PathBuf},
+    sync::{Arc, OnceLock, RwLock},
     thread::JoinHandle,
     time::Duration,
 };
@@ -14,11 +14,13 @@ use milena_config::{
 };
 use milena_env::{Clock, Disk, Random, net, spawn_thread};
 use milena_metadata::{
-    BrokerOptions, MetadataNode, NodeOptions, controller::ControllerOptions, image::Endpoint,
+    BrokerOptions, METADATA_TOPIC, MetadataNode, NodeOptions, controller::ControllerOptions,
+    image::Endpoint, quorum::preview,
 };
 use milena_protocol::Uuid;
 use milena_storage::{
-    DirectoryConfig, DirectoryIdentity, LogConfig, LogDirectory, OpenOptions, StorageError, Workers,
+    DirectoryConfig, DirectoryIdentity, FirstLog, Log, LogDirectory, OpenOptions, StorageError,
+    TopicPartition, Workers,
 };
 use tokio::sync::oneshot;
 
@@ -29,7 +31,7 @@ use crate::{
     error::StartError,
     fetch::SessionCache,
     housekeeping::Housekeeping,
-    log_config::log_config,
+    log_config::{log_config, topic_config},
     network::{
         budget::Budget,
         listeners::{Connections, accept_all},
@@ -292,13 +294,33 @@ fn open_directories(
     outside: &mut Outside,
 ) -> Result<Vec<Arc<LogDirectory>>, StartError> {
     let mut directories: Vec<Arc<LogDirectory>> = Vec::new();
-    let defaults = log_config(config, &config.topic_defaults);
     let mut cluster_id = None;
+    // After a crash a log that is not flushed at once has to be proven, and which those are the
+    // metadata say; what else is set is put right once they are served.
+    let image = OnceLock::new();
+    let learn = |disk: &Arc<dyn Disk>, path: &Path, log: &Log| match preview(disk, path, log) {
+        Ok(seen) => drop(image.set(seen)),
+        Err(error) => tracing::warn!(%error, "logs are opened with the broker's own settings"),
+    };
+    let settings = |topic: &str| match image.get() {
+        _ if topic == METADATA_TOPIC => Arc::new(milena_metadata::quorum::log_config()),
+        Some(image) => log_config(config, &topic_config(config, image, topic)),
+        None => log_config(config, &config.topic_defaults),
+    };
     for path in &config.logs.directories {
+        let metadata_log = TopicPartition { topic: METADATA_TOPIC.into(), partition: 0 };
+        let disk = Arc::clone(&outside.disk);
+        let path = PathBuf::from(path);
+        if let Some(first) = directories.first()
+            && image.get().is_none()
+            && let Some(log) = first.log(&metadata_log)
+        {
+            learn(&disk, first.path(), &log);
+        }
         let opened = LogDirectory::open(OpenOptions {
             disk: Arc::clone(&outside.disk),
             clock: Arc::clone(&outside.clock),
-            path: PathBuf::from(path),
+            path: path.clone(),
             identity: DirectoryIdentity {
                 cluster_id: cluster_id.clone(),
                 new_cluster_id: new_uuid(&mut outside.random).to_string(),
@@ -310,7 +332,8 @@ fn open_directories(
                 ..DirectoryConfig::default()
             },
             new_ring_key: outside.random.uuid(),
-            log_config: &|topic| settings_of(topic, &defaults),
+            first: Some(FirstLog { name: metadata_log, opened: &|log| learn(&disk, &path, log) }),
+            log_config: &settings,
             workers: Workers::Threads,
             threads: config.logs.recovery_threads_per_directory,
         });
@@ -326,14 +349,6 @@ fn open_directories(
         }
     }
     Ok(directories)
-}
-
-fn settings_of(topic: &str, defaults: &Arc<LogConfig>) -> Arc<LogConfig> {
-    if topic == milena_metadata::METADATA_TOPIC {
-        // The metadata are durable whatever the topics are.
-        return Arc::new(LogConfig { flush_messages: 1, delete: false, ..(**defaults).clone() });
-    }
-    Arc::clone(defaults)
 }
 
 /// An id that Kafka would make: none of those that mean something, none that begins with a hyphen.

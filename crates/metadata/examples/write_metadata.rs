@@ -50,6 +50,7 @@ fn open(path: &Path) -> Arc<LogDirectory> {
         },
         config: DirectoryConfig::default(),
         new_ring_key: [7; 16],
+        first: None,
         log_config,
         workers: Workers::Threads,
         threads: 1,

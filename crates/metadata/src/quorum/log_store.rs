@@ -181,7 +181,7 @@ impl LogStore {
 }
 
 /// Hands over every batch of `[from, to)`, proven.
-fn walk(
+pub(super) fn walk(
     log: &Log,
     from: Offset,
     to: Offset,

@@ -9,6 +9,7 @@ mod log_store;
 mod machine;
 mod network;
 mod positions;
+mod preview;
 mod snapshot;
 #[cfg(test)]
 mod test;
@@ -37,6 +38,7 @@ use openraft::{
 
 pub use entry::EntryError;
 pub use log_store::LogStoreError;
+pub use preview::preview;
 pub use snapshot::{SnapshotError, SnapshotFile};
 pub use types::{Applied, Proposal, TypeConfig, Voter};
 

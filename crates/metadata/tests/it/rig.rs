@@ -71,6 +71,7 @@ impl Rig {
                 ..DirectoryConfig::default()
             },
             new_ring_key: [7; 16],
+            first: None,
             log_config,
             workers: Workers::Caller,
             threads: 1,

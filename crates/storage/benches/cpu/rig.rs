@@ -82,6 +82,7 @@ pub(crate) fn open_with(
         },
         config,
         new_ring_key: [3; 16],
+        first: None,
         log_config: &|_| Arc::clone(log_config),
         workers: Workers::Threads,
         threads: 2,

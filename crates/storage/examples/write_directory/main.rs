@@ -61,6 +61,7 @@ fn open(path: &Path) -> Result<Arc<LogDirectory>, Box<dyn Error>> {
         },
         config: DirectoryConfig::default(),
         new_ring_key: Random::from_os()?.uuid(),
+        first: None,
         log_config: &|_| Arc::clone(&config),
         workers: Workers::Threads,
         threads: 2,

@@ -16,7 +16,7 @@ use std::{
 };
 
 pub use identity::DirectoryIdentity;
-pub use open::{OpenOptions, Workers};
+pub use open::{FirstLog, OpenOptions, Workers};
 pub(crate) use shared::Shared;
 
 use crate::{

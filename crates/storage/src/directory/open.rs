@@ -52,11 +52,22 @@ pub struct OpenOptions<'a> {
     pub config: DirectoryConfig,
     /// Random bits for the key of a new journal.
     pub new_ring_key: [u8; 16],
+    /// The log that the others' configuration is kept in: it is opened first.
+    pub first: Option<FirstLog<'a>>,
     /// The configuration of a topic's logs.
     pub log_config: &'a (dyn Fn(&str) -> Arc<LogConfig> + Sync),
     pub workers: Workers,
     /// How many threads open logs.
     pub threads: usize,
+}
+
+/// A log that is opened before all others of its directory.
+#[expect(missing_debug_implementations, reason = "it holds a function")]
+pub struct FirstLog<'a> {
+    pub name: TopicPartition,
+    /// Called with it if it is there, unless the directory was closed cleanly: then nothing has to
+    /// be proven, and whatever `log_config` says can still be changed.
+    pub opened: &'a (dyn Fn(&Log) + Sync),
 }
 
 impl LogDirectory {
@@ -226,10 +237,26 @@ impl<'a> Survey<'a> {
             };
             Log::open(self.shared, Folder::new(path, true), opening).map(|log| (name.clone(), log))
         };
+        let mut early = None;
+        if let Some(first) = &options.first
+            && let Some(at) = self.folders.iter().position(|(name, _)| *name == first.name)
+            && let Some(folder) = self.folders.get(at)
+        {
+            let (name, log) = open(folder)?;
+            if !was_clean {
+                (first.opened)(&log);
+            }
+            early = Some((name, log));
+        }
+        let is_early = |name: &TopicPartition| early.as_ref().is_some_and(|(it, _)| it == name);
+        let open = |folder: &(TopicPartition, PathBuf)| match &early {
+            Some((name, log)) if is_early(&folder.0) => Ok((name.clone(), Arc::clone(log))),
+            _ => open(folder),
+        };
         let threads = options.threads.max(1);
         let share = self.folders.len().div_ceil(threads).max(1);
         if threads == 1 || self.folders.len() < 64 {
-            return self.folders.iter().map(open).collect();
+            return self.folders.iter().map(&open).collect();
         }
         std::thread::scope(|scope| {
             let open = &open;

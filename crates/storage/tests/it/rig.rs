@@ -55,6 +55,7 @@ impl Rig {
             },
             config: self.directory_config.clone(),
             new_ring_key: [9; 16],
+            first: None,
             log_config: &|_| Arc::clone(&config),
             workers: Workers::Caller,
             threads: 1,

@@ -49,6 +49,7 @@ fn open(disk: &Arc<SimulatedDisk>, config: &Arc<LogConfig>) -> Arc<LogDirectory>
         // Small, so that it is full again and again and checkpoints must make room.
         config: Rig::new(0, LogConfig::default()).directory_config,
         new_ring_key: [9; 16],
+        first: None,
         log_config: &|_| Arc::clone(config),
         workers: Workers::Threads,
         threads: 2,

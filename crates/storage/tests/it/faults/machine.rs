@@ -69,6 +69,7 @@ impl Machine {
             },
             config: self.config.clone(),
             new_ring_key,
+            first: None,
             log_config: &|topic| self.log_config(topic),
             workers: self.workers,
             threads: 1,
