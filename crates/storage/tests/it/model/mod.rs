@@ -12,7 +12,7 @@ use std::{env, panic};
 
 use self::history::History;
 
-const HISTORIES: u64 = 200;
+const HISTORIES: u64 = 120;
 const STEPS: usize = 120;
 
 #[test]
