@@ -6,7 +6,7 @@ use std::{
 };
 
 use milena_config::ServerConfig;
-use milena_env::Clock;
+use milena_env::{Clock, Disk};
 use milena_metadata::{
     MetadataNode,
     image::{MetadataImage, SupportedFeature},
@@ -37,6 +37,7 @@ pub(crate) struct NetworkSettings {
 #[derive(Debug)]
 pub(crate) struct Broker {
     pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) disk: Arc<dyn Disk>,
     pub(crate) cluster_id: String,
     pub(crate) node_id: i32,
     /// As it is now: some keys can be changed while the broker runs.

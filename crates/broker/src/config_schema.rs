@@ -6,7 +6,7 @@ use std::{
 };
 
 use milena_config::{
-    Entries, Scope, ServerConfig,
+    Scope, ServerConfig,
     change::{Target, validate},
     definition::Type,
     describe,
@@ -15,6 +15,8 @@ use milena_metadata::{
     controller::{ApiError, ConfigSchema, EffectiveConfig},
     image::{Config, ConfigResource, MetadataImage, ResourceType},
 };
+
+use crate::log_config::entries;
 
 #[derive(Debug)]
 pub(crate) struct Schema {
@@ -29,10 +31,6 @@ impl Schema {
     fn config(&self) -> Arc<ServerConfig> {
         Arc::clone(&self.config.read().unwrap_or_else(PoisonError::into_inner))
     }
-}
-
-fn entries(config: &Config) -> Entries {
-    config.iter().map(|(key, value)| (key.to_string(), value.to_string())).collect()
 }
 
 fn scope(kind: ResourceType) -> Option<Scope> {

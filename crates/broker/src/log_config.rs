@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use milena_config::{Entries, ServerConfig, TopicConfig};
-use milena_metadata::image::{ConfigResource, MetadataImage};
+use milena_metadata::image::{Config, ConfigResource, MetadataImage};
 use milena_storage::LogConfig;
 
 /// The effective settings of a topic.
@@ -13,9 +13,12 @@ pub(crate) fn topic_config(
     topic: &str,
 ) -> TopicConfig {
     let own = image.configs.of(&ConfigResource::topic(topic));
-    let own: Entries =
-        own.iter().map(|(key, value)| (key.to_string(), value.to_string())).collect();
-    server.topic_defaults.with(&own)
+    server.topic_defaults.with(&entries(own))
+}
+
+/// What metadata say of settings, as `milena-config` wants it.
+pub(crate) fn entries(config: &Config) -> Entries {
+    config.iter().map(|(key, value)| (key.to_string(), value.to_string())).collect()
 }
 
 pub(crate) fn log_config(server: &ServerConfig, topic: &TopicConfig) -> Arc<LogConfig> {

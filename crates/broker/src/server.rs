@@ -110,6 +110,7 @@ impl Server {
         let network = &config.network;
         let broker = Arc::new(Broker {
             clock: Arc::clone(&outside.clock),
+            disk: Arc::clone(&outside.disk),
             cluster_id,
             node_id,
             network: NetworkSettings {

@@ -3,7 +3,10 @@
 use milena_metadata::controller::ElectLeaders;
 use milena_protocol::{
     ErrorCode,
-    api::{ElectLeadersRequest, ElectLeadersResponse},
+    api::{
+        ElectLeadersRequest, ElectLeadersResponse,
+        elect_leaders::response::{PartitionResult, ReplicaElectionResult},
+    },
 };
 
 use super::{Call, Outcome};
@@ -13,18 +16,33 @@ use crate::{
 };
 
 pub(super) async fn handle(call: &Call<'_>, request: ElectLeadersRequest<'_>) -> Outcome {
-    let refuse = |code: ErrorCode| {
-        call.answer(&ElectLeadersResponse { error_code: code as i16, ..Default::default() })
-    };
     if !call.may(Operation::Alter, Resource::Cluster) {
-        return refuse(ErrorCode::ClusterAuthorizationFailed);
+        return refuse(call, &request, ErrorCode::ClusterAuthorizationFailed);
     }
     let answer = match call.broker().metadata.call::<ElectLeaders>(&request).await {
         Ok(answer) => answer,
-        Err(error) => return refuse(error.code()),
+        Err(error) => return refuse(call, &request, error.code()),
     };
     match answer.message() {
         Ok(response) => call.answer(&response),
         Err(error) => Outcome::close(&error),
     }
+}
+
+/// Says it partition by partition as well: the first version has no other place for it.
+fn refuse(call: &Call<'_>, request: &ElectLeadersRequest<'_>, code: ErrorCode) -> Outcome {
+    let partition = |id: &i32| PartitionResult {
+        partition_id: *id,
+        error_code: code as i16,
+        error_message: Some(code.message()),
+    };
+    let results = request.topic_partitions.iter().flatten().map(|topic| ReplicaElectionResult {
+        topic: topic.topic,
+        partition_result: topic.partitions.iter().map(partition).collect(),
+    });
+    call.answer(&ElectLeadersResponse {
+        error_code: if call.version == 0 { 0 } else { code as i16 },
+        replica_election_results: results.collect(),
+        ..Default::default()
+    })
 }

@@ -25,7 +25,7 @@ use crate::{
 };
 
 /// Kafka's mark for operations that were not asked for.
-const NOT_ASKED: i32 = i32::MIN;
+pub(super) const NOT_ASKED: i32 = i32::MIN;
 
 pub(super) async fn handle(call: &Call<'_>, request: MetadataRequest<'_>) -> Outcome {
     let all = match &request.topics {

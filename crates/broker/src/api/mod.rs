@@ -2,25 +2,38 @@
 //! validate, act, answer.
 
 mod add_raft_voter;
+mod alter_client_quotas;
+mod alter_configs;
 mod alter_partition_reassignments;
 mod api_versions;
 mod call;
+mod configs;
 mod create_acls;
 mod create_delegation_token;
+mod create_partitions;
 mod create_topics;
 mod delete_acls;
+mod delete_records;
 mod delete_topics;
 mod describe_acls;
+mod describe_client_quotas;
 mod describe_cluster;
+mod describe_configs;
 mod describe_delegation_token;
+mod describe_log_dirs;
+mod describe_producers;
 mod describe_quorum;
+mod describe_topic_partitions;
 mod elect_leaders;
 mod expire_delegation_token;
 mod fetch;
+mod incremental_alter_configs;
 mod init_producer_id;
+mod list_config_resources;
 mod list_offsets;
 mod list_partition_reassignments;
 mod metadata;
+mod offset_for_leader_epoch;
 mod produce;
 mod remove_raft_voter;
 mod renew_delegation_token;
@@ -31,13 +44,18 @@ use std::{pin::Pin, rc::Rc};
 
 use milena_protocol::{
     api::{
-        AddRaftVoterRequest, AlterPartitionReassignmentsRequest, ApiKey, ApiVersionsRequest,
-        CreateAclsRequest, CreateDelegationTokenRequest, CreateTopicsRequest, DeleteAclsRequest,
-        DeleteTopicsRequest, DescribeAclsRequest, DescribeClusterRequest,
-        DescribeDelegationTokenRequest, DescribeQuorumRequest, ElectLeadersRequest,
-        ExpireDelegationTokenRequest, FetchRequest, InitProducerIdRequest, ListOffsetsRequest,
-        ListPartitionReassignmentsRequest, MetadataRequest, RemoveRaftVoterRequest,
-        RenewDelegationTokenRequest, UnregisterBrokerRequest, UpdateFeaturesRequest,
+        AddRaftVoterRequest, AlterClientQuotasRequest, AlterConfigsRequest,
+        AlterPartitionReassignmentsRequest, ApiKey, ApiVersionsRequest, CreateAclsRequest,
+        CreateDelegationTokenRequest, CreatePartitionsRequest, CreateTopicsRequest,
+        DeleteAclsRequest, DeleteRecordsRequest, DeleteTopicsRequest, DescribeAclsRequest,
+        DescribeClientQuotasRequest, DescribeClusterRequest, DescribeConfigsRequest,
+        DescribeDelegationTokenRequest, DescribeLogDirsRequest, DescribeProducersRequest,
+        DescribeQuorumRequest, DescribeTopicPartitionsRequest, ElectLeadersRequest,
+        ExpireDelegationTokenRequest, FetchRequest, IncrementalAlterConfigsRequest,
+        InitProducerIdRequest, ListConfigResourcesRequest, ListOffsetsRequest,
+        ListPartitionReassignmentsRequest, MetadataRequest, OffsetForLeaderEpochRequest,
+        RemoveRaftVoterRequest, RenewDelegationTokenRequest, UnregisterBrokerRequest,
+        UpdateFeaturesRequest,
     },
     open_request,
 };
@@ -105,24 +123,36 @@ macro_rules! served {
 
 served! {
     add_raft_voter: AddRaftVoter(AddRaftVoterRequest<'_>),
+    alter_client_quotas: AlterClientQuotas(AlterClientQuotasRequest<'_>),
+    alter_configs: AlterConfigs(AlterConfigsRequest<'_>),
     alter_partition_reassignments: AlterPartitionReassignments(AlterPartitionReassignmentsRequest<'_>),
     api_versions: ApiVersions(ApiVersionsRequest<'_>),
     create_acls: CreateAcls(CreateAclsRequest<'_>),
     create_delegation_token: CreateDelegationToken(CreateDelegationTokenRequest<'_>),
+    create_partitions: CreatePartitions(CreatePartitionsRequest<'_>),
     create_topics: CreateTopics(CreateTopicsRequest<'_>),
     delete_acls: DeleteAcls(DeleteAclsRequest<'_>),
+    delete_records: DeleteRecords(DeleteRecordsRequest<'_>),
     delete_topics: DeleteTopics(DeleteTopicsRequest<'_>),
     describe_acls: DescribeAcls(DescribeAclsRequest<'_>),
+    describe_client_quotas: DescribeClientQuotas(DescribeClientQuotasRequest<'_>),
     describe_cluster: DescribeCluster(DescribeClusterRequest),
+    describe_configs: DescribeConfigs(DescribeConfigsRequest<'_>),
     describe_delegation_token: DescribeDelegationToken(DescribeDelegationTokenRequest<'_>),
+    describe_log_dirs: DescribeLogDirs(DescribeLogDirsRequest<'_>),
+    describe_producers: DescribeProducers(DescribeProducersRequest<'_>),
     describe_quorum: DescribeQuorum(DescribeQuorumRequest<'_>),
+    describe_topic_partitions: DescribeTopicPartitions(DescribeTopicPartitionsRequest<'_>),
     elect_leaders: ElectLeaders(ElectLeadersRequest<'_>),
     expire_delegation_token: ExpireDelegationToken(ExpireDelegationTokenRequest<'_>),
     fetch: Fetch(FetchRequest<'_>),
+    incremental_alter_configs: IncrementalAlterConfigs(IncrementalAlterConfigsRequest<'_>),
     init_producer_id: InitProducerId(InitProducerIdRequest<'_>),
+    list_config_resources: ListConfigResources(ListConfigResourcesRequest),
     list_offsets: ListOffsets(ListOffsetsRequest<'_>),
     list_partition_reassignments: ListPartitionReassignments(ListPartitionReassignmentsRequest<'_>),
     metadata: Metadata(MetadataRequest<'_>),
+    offset_for_leader_epoch: OffsetForLeaderEpoch(OffsetForLeaderEpochRequest<'_>),
     remove_raft_voter: RemoveRaftVoter(RemoveRaftVoterRequest<'_>),
     renew_delegation_token: RenewDelegationToken(RenewDelegationTokenRequest<'_>),
     unregister_broker: UnregisterBroker(UnregisterBrokerRequest),
