@@ -44,7 +44,7 @@ pub(super) async fn handle(
         names.partition(|name| call.may(Operation::Describe, Resource::Topic(name)));
     let limit = call.broker().config().network.request_partitions_max;
     let asked = usize::try_from(request.response_partition_limit).unwrap_or(0);
-    let page = Page { image: &image, from, limit: asked.min(limit as usize).max(1) };
+    let page = Page { image: &image, from, limit: asked.min(limit).max(1) };
     let (mut topics, next_cursor) = page.describe(&allowed, all);
     for topic in &mut topics {
         let name = topic.name.unwrap_or_default();

@@ -9,7 +9,10 @@ use std::{
 use milena_config::{ServerConfig, TopicConfig};
 use milena_metadata::{
     Publisher,
-    image::{Delta, MetadataImage, Partition as Assignment, ResourceType, Topic as TopicImage},
+    image::{
+        ConfigResource, Delta, MetadataImage, Partition as Assignment, ResourceType,
+        Topic as TopicImage,
+    },
 };
 use milena_protocol::{LeaderEpoch, Uuid};
 use milena_storage::{LogDirectory, StorageError, TopicPartition};
@@ -18,7 +21,7 @@ use super::{
     Leader, Partition,
     table::{Partitions, Topic},
 };
-use crate::log_config::{log_config, topic_config};
+use crate::log_config::{entries, log_config, topic_config};
 
 /// Creates, changes and deletes the partitions that are here.
 #[derive(Debug)]
@@ -121,6 +124,25 @@ impl Assigner {
         }
     }
 
+    /// Settings of brokers have changed: this one's are made anew, and topics that inherit them.
+    fn change_settings(&self, image: &MetadataImage) {
+        let own = self.node_id.to_string();
+        let of = |name: &str| {
+            entries(image.configs.of(&ConfigResource::new(ResourceType::Broker, name)))
+        };
+        let before = self.config();
+        let changed = match before.changed(&of(""), &of(&own)) {
+            Ok(changed) => Arc::new(changed),
+            Err(error) => return tracing::error!(%error, "changed settings cannot be used"),
+        };
+        *self.config.write().unwrap_or_else(PoisonError::into_inner) = Arc::clone(&changed);
+        if changed.topic_defaults != before.topic_defaults || changed.logs != before.logs {
+            for topic in self.partitions.all() {
+                self.reconfigure(image, &topic.name);
+            }
+        }
+    }
+
     fn reconfigure(&self, image: &MetadataImage, topic: &str) {
         let Some(here) = self.partitions.by_name(topic) else { return };
         let config = self.config();
@@ -161,7 +183,11 @@ impl Assigned {
 
 impl Publisher for Assigner {
     fn publish(&mut self, delta: &Delta, image: &Arc<MetadataImage>) {
-        // First those that go: another topic of the same name may come.
+        let is_settings = |it: &ConfigResource| it.kind == ResourceType::Broker;
+        if delta.configs.iter().any(is_settings) {
+            self.change_settings(image);
+        }
+        // Those that go before others: another topic of the same name may come.
         delta.deleted_topics.values().for_each(|topic| self.let_go(topic));
         for (id, changed) in &delta.topics {
             if let Some(topic) = image.topics.by_id(*id) {
