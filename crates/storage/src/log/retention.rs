@@ -64,8 +64,8 @@ impl Log {
         deleted
     }
 
-    /// Opens segments that seem too old, whereby a rotten time index shows: nothing is deleted on its
-    /// word alone.
+    /// Opens segments that seem too old, whereby a rotten time index shows: nothing is deleted on
+    /// its word alone.
     fn prove_dates(&self, now_ms: i64) {
         let retention_ms = self.config().retention_ms;
         let is_old = |segment: &&Arc<Segment>| {

@@ -57,7 +57,7 @@ fn open(disk: &Arc<SimulatedDisk>, config: &Arc<LogConfig>) -> Arc<LogDirectory>
     .unwrap()
 }
 
-/// Appends, waits until it is durable, and reads it back; what it was said to be durable it returns.
+/// Appends, waits now and then until it is durable, and reads it back; gives what it has sent.
 fn client(log: &Arc<Log>, name: usize) -> Vec<String> {
     let mut sent = Vec::new();
     for index in 0..60 {

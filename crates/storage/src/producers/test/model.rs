@@ -148,7 +148,8 @@ proptest! {
             if step.is_marker {
                 let marker = marker(step.id, epoch, end.0, true);
                 let expected = known.as_ref().is_none_or(|known| epoch >= known.0.0);
-                let checked = states.check_marker(&marker, Origin::Marker { transaction_version: 1 });
+                let origin = Origin::Marker { transaction_version: 1 };
+                let checked = states.check_marker(&marker, origin);
                 prop_assert_eq!(checked.is_ok(), expected);
                 if expected {
                     let first = open_transaction(&log, id);

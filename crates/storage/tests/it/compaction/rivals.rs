@@ -69,7 +69,8 @@ fn a_reader_of_committed_records_knows_every_abort_while_they_are_compacted_away
     }
 }
 
-/// Reads some batches from `from` on, and holds them to what is said of aborts; says where they end.
+/// Reads some batches from `from` on, and holds them to what is said of aborts; says where they
+/// end.
 fn read_one(log: &Log, from: Offset) -> Option<Offset> {
     let limit = Limit { bytes_max: 500, at_least_one: true };
     let stable = log.last_stable_offset(log.durable_end());

@@ -1,6 +1,6 @@
 //! A bit flips in the journal while the directory is down (fault 14): what was synced is never
-//! taken for a torn tail, and never dropped in silence. Or it flips in a closed segment: it is found
-//! when its range is brought in from the disk, nobody gets it, and what follows it stays.
+//! taken for a torn tail, and never dropped in silence. Or it flips in a closed segment: it is
+//! found when its range is brought in from the disk, nobody gets it, and what follows it stays.
 
 use std::path::Path;
 

@@ -4,6 +4,9 @@
 //! and begun again as often as it likes. It serves nobody and recycles nothing until all that it
 //! touched is synced.
 
+mod folders;
+mod target;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     io::IoSlice,
@@ -15,20 +18,19 @@ use milena_env::{
     Disk, DiskFile,
     disk::{FileSystem, Open},
 };
-use milena_protocol::{Offset, Uuid, records::BatchHeader};
+use milena_protocol::{Offset, records::BatchHeader};
 
+use self::target::{Life, Target};
 use super::{
-    entry::{CloseReason, Entry, Place},
+    entry::{Entry, Place},
     found::Found,
     ring::{Ring, RingFiles},
     segments::unless_missing,
 };
 use crate::{
-    checkpoints,
     error::StorageError,
     log::TopicPartition,
-    names::{self, FileKind, Mark, SegmentFile, Stage},
-    partition_metadata,
+    names::{self, FileKind, SegmentFile, Stage},
     segment::scan::Scanner,
 };
 
@@ -37,48 +39,6 @@ const SYNC_EACH_MAX: usize = 64;
 
 /// Files that replay keeps open at once.
 const OPEN_MAX: usize = 256;
-
-/// One life of a partition: a topic that is deleted and created anew has another id.
-type Life = (TopicPartition, Uuid);
-
-/// A partition while it is replayed.
-#[derive(Debug, Default)]
-struct Target {
-    /// Entries up to here came before a `Close` or `Reset` and are passed over.
-    skip_through: usize,
-    closed: Option<CloseReason>,
-    /// Where the log ends, once an entry has said so.
-    end: Option<Place>,
-    /// The offset behind its last append or cut.
-    end_offset: Option<Offset>,
-    /// Where a file was found too short for an append. The disk may be ahead of the entry: a cut
-    /// that comes later in the journal had been carried out already. That one must follow, then.
-    hole: Option<(Place, StorageError)>,
-    was_cut: bool,
-    was_reset: bool,
-    /// The lowest offset that the log was cut at.
-    lowest_cut: Option<Offset>,
-    start: Option<Offset>,
-}
-
-impl Target {
-    /// Notes that the file has `len` bytes where the journal goes on at `place`.
-    fn check_reach(&mut self, path: &Path, len: u64, place: Place) {
-        let at = place.position;
-        if len < u64::from(at) && self.hole.is_none() {
-            let reason = format!(
-                "the file has {len} bytes where the journal goes on at {at}: acknowledged records \
-                 in between are lost"
-            );
-            let begins = Place { segment: place.segment, position: len as u32 };
-            self.hole = Some((begins, StorageError::corrupt(path, len, reason)));
-        }
-    }
-
-    fn cut_at(&mut self, to: Offset) {
-        self.lowest_cut = Some(self.lowest_cut.map_or(to, |lowest| lowest.min(to)));
-    }
-}
 
 /// Replays what a crash left behind and gives back the ring to go on with; `None` where there is
 /// no ring.
@@ -225,55 +185,6 @@ impl Replay<'_> {
             }
         })?;
         self.targets = targets;
-        Ok(())
-    }
-
-    /// Sets aside what was deleted, makes what was created, and refuses another topic's data.
-    fn prepare_folders(&mut self) -> Result<(), StorageError> {
-        let targets = &self.targets;
-        let deleted = |t: &Target| t.closed == Some(CloseReason::Deleted);
-        for ((name, topic_id), _) in targets.iter().filter(|(_, target)| deleted(target)) {
-            let folder = self.folder(name);
-            // A folder that names no topic was made since, or never got its name to the disk:
-            // either way the journal has all that belongs there.
-            let is_its = self.topic_id(&folder)?.is_none_or(|id| id == *topic_id);
-            if is_its && self.disk.metadata(&folder).is_ok() {
-                let id = u128::from_be_bytes(topic_id.to_be_bytes());
-                let (topic, partition) = (&name.topic, name.partition);
-                let marked = names::marked_partition_folder(topic, partition, Mark::Delete, id);
-                let marked = self.directory.join(marked);
-                unless_missing(self.disk.remove_dir_all(&marked), "remove", &marked)?;
-                let renamed = self.disk.rename(&folder, &marked);
-                renamed.map_err(StorageError::io("rename", &folder))?;
-            }
-        }
-        let mut metadata = Vec::new();
-        for ((name, topic_id), _) in targets.iter().filter(|(_, t)| t.closed.is_none()) {
-            let folder = self.folder(name);
-            match self.topic_id(&folder)? {
-                // A process that was killed may not have synced it, and who reads it now would
-                // not know.
-                Some(id) if id == *topic_id => {
-                    metadata.push(folder.join(names::PARTITION_METADATA))
-                }
-                Some(id) => {
-                    let reason = format!(
-                        "holds {name} of topic id {id}, but the journal speaks of topic id \
-                         {topic_id}: it was put together from two directories"
-                    );
-                    return Err(StorageError::Foreign { path: folder, reason });
-                }
-                None => {
-                    let made = self.disk.create_dir_all(&folder);
-                    made.map_err(StorageError::io("create folder", &folder))?;
-                    let metadata = folder.join(names::PARTITION_METADATA);
-                    partition_metadata::store_topic_id(self.disk, &metadata, *topic_id)?;
-                }
-            }
-        }
-        for path in metadata {
-            self.open(&path)?;
-        }
         Ok(())
     }
 
@@ -437,53 +348,8 @@ impl Replay<'_> {
         Ok(())
     }
 
-    /// Keeps where logs start, and how far they may be trusted, in Kafka's two files: the journal
-    /// will not say it again.
-    fn store_offsets(&self) -> Result<(), StorageError> {
-        self.change_offsets(names::LOG_START_OFFSETS, |target, stored| {
-            let stored = stored.filter(|_| !target.was_reset);
-            target.start.max(stored)
-        })?;
-        self.change_offsets(names::RECOVERY_POINTS, |target, stored| {
-            Some(stored?.min(target.lowest_cut.unwrap_or(Offset(i64::MAX))))
-        })
-    }
-
-    fn change_offsets(
-        &self,
-        file: &str,
-        change: impl Fn(&Target, Option<Offset>) -> Option<Offset>,
-    ) -> Result<(), StorageError> {
-        let path = self.directory.join(file);
-        let stored = checkpoints::load_offsets(self.disk, &path)?;
-        let named = stored.iter().map(|line| ((&*line.topic, line.partition), line.offset));
-        let mut offsets: BTreeMap<(&str, i32), Offset> = named.collect();
-        // What was said of a topic that is deleted says nothing of the next one of its name.
-        let deleted = |t: &Target| t.closed == Some(CloseReason::Deleted);
-        for ((name, _), _) in self.targets.iter().filter(|(_, target)| deleted(target)) {
-            offsets.remove(&(&*name.topic, name.partition));
-        }
-        for ((name, _), target) in self.targets.iter().filter(|(_, t)| t.closed.is_none()) {
-            let key = (&*name.topic, name.partition);
-            if let Some(offset) = change(target, offsets.remove(&key)) {
-                offsets.insert(key, offset);
-            }
-        }
-        let lines = offsets.into_iter().map(|((topic, partition), o)| (topic, partition, o));
-        checkpoints::store_offsets(self.disk, &path, lines)
-    }
-
     fn folder(&self, name: &TopicPartition) -> PathBuf {
         self.directory.join(names::partition_folder(&name.topic, name.partition))
-    }
-
-    /// The topic that a folder belongs to; `None` where there is no folder, or nothing sound in it
-    /// says so: the file is only synced with the checkpoint that passes the folder's making.
-    fn topic_id(&self, folder: &Path) -> Result<Option<Uuid>, StorageError> {
-        match partition_metadata::load(self.disk, &folder.join(names::PARTITION_METADATA)) {
-            Err(StorageError::Corrupt { .. }) => Ok(None),
-            other => other,
-        }
     }
 }
 
