@@ -1,10 +1,10 @@
-//! The metadata as their log has them, before the quorum runs: whoever opens logs after a crash must
-//! know their settings, to tell which of them have to be proven.
+//! The metadata as their log has them, before the quorum runs: whoever opens logs after a crash
+//! must know their settings, to tell which of them have to be proven.
 
 use std::sync::Arc;
 
 use milena_env::Disk;
-use milena_storage::{Log, LogDirectory, names};
+use milena_storage::{Log, names};
 use openraft::EntryPayload;
 
 use super::{QuorumError, entry, log_store::walk, snapshot::Snapshots};

@@ -1,9 +1,10 @@
 //! Snapshots: written when asked for or when the log has grown, and believed at the next start.
 
-use std::path::Path;
+use std::{path::Path, sync::Arc};
 
 use milena_env::{Disk, SimulatedDisk};
-use milena_metadata::controller::CreateTopics;
+use milena_metadata::{METADATA_TOPIC, controller::CreateTopics, quorum::preview};
+use milena_storage::TopicPartition;
 
 use crate::{
     rig::{Rig, block_on},
@@ -47,6 +48,12 @@ fn a_node_starts_from_a_snapshot_and_the_rest_of_the_log() {
     assert!(after.topics.by_name("a").unwrap().partition(69).is_some());
     assert_eq!(after.topics.id("c"), before.topics.id("c"));
     assert_eq!(after.position.epoch, 2);
+    // Who looks before the quorum runs sees the same.
+    let name = TopicPartition { topic: METADATA_TOPIC.into(), partition: 0 };
+    let log = rig.directory.log(&name).unwrap();
+    let disk = Arc::clone(&rig.disk) as Arc<dyn Disk>;
+    let seen = preview(&disk, rig.directory.path(), &log).unwrap();
+    assert_eq!((&seen.topics, &seen.cluster), (&after.topics, &after.cluster));
     // The start is told once, as if all had been created just now.
     let heard = rig.heard.lock().unwrap();
     assert_eq!((heard.len(), heard[0].0.topics.len()), (1, 3));
