@@ -104,6 +104,7 @@ impl ToCode for MetadataError {
         match self {
             Self::NotController(_) | Self::Stopped => ErrorCode::NotController,
             Self::Request(_) => ErrorCode::InvalidRequest,
+            Self::DiskFull => ErrorCode::KafkaStorageError,
         }
     }
 }

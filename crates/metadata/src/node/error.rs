@@ -30,6 +30,9 @@ pub enum MetadataError {
     /// A request that cannot be written or read, or that the controller does not know.
     #[error("the controller could not serve the request: {0}")]
     Request(String),
+    /// Nothing was changed; whoever tries again when there is room succeeds.
+    #[error("disk full: the metadata log takes no more until there is room")]
+    DiskFull,
     #[error("the metadata node has stopped")]
     Stopped,
 }

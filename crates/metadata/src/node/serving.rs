@@ -8,6 +8,7 @@ use std::{
 
 use arc_swap::ArcSwap;
 use milena_env::{Clock, timer};
+use milena_storage::LogDirectory;
 use tokio::sync::mpsc;
 
 use super::{Asked, Command, MetadataError, NodeOptions, StartError};
@@ -50,6 +51,7 @@ pub(super) fn run(
 pub(super) struct Serving {
     pub(super) quorum: RaftQuorum,
     pub(super) controller: Controller,
+    pub(super) directory: Arc<LogDirectory>,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) on_failure: Option<Box<dyn FnOnce(String) + Send>>,
     pub(super) snapshot_bytes: u64,
@@ -142,6 +144,13 @@ impl Serving {
 
     /// Serves requests in their order and has what they change committed together.
     async fn serve_group(&mut self, group: Vec<Asked>) -> Result<(), ProposeError> {
+        // What the controller decides cannot be taken back, so it is not asked.
+        if self.directory.is_disk_full() {
+            for Asked { reply, .. } in group {
+                drop(reply.send(Err(MetadataError::DiskFull)));
+            }
+            return Ok(());
+        }
         let now = self.now();
         let mut records = Records::default();
         let mut replies = Vec::with_capacity(group.len());

@@ -29,7 +29,7 @@ impl Serving {
         let own = Voter { directory: directory_id, endpoints: options.controller_endpoints };
         let quorum = RaftQuorum::start(QuorumOptions {
             node_id: options.node_id,
-            directory: options.directory,
+            directory: Arc::clone(&options.directory),
             disk: options.disk,
             clock: Arc::clone(&options.clock),
             voters: [(options.node_id, own)].into(),
@@ -55,6 +55,7 @@ impl Serving {
         let mut serving = Self {
             quorum,
             controller,
+            directory: options.directory,
             clock: options.clock,
             on_failure: Some(options.on_failure),
             snapshot_bytes: options.snapshot_bytes,

@@ -5,15 +5,16 @@ use std::{
     fmt::Debug,
     ops::{Bound, RangeBounds},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 
 use bytes::Bytes;
-use milena_env::Clock;
+use milena_env::{Clock, timer};
 use milena_protocol::{
     Offset,
     records::{Batch, Batches},
 };
-use milena_storage::{Limit, Log, LogDirectory};
+use milena_storage::{AppendError, Limit, Log, LogDirectory};
 use openraft::{
     EntryPayload, LogState, OptionalSend, RaftLogReader,
     storage::{LogFlushed, RaftLogStorage},
@@ -29,6 +30,9 @@ use crate::image::ApplyError;
 
 /// How much of the log is in memory at once while it is read through.
 const READ_BYTES: usize = 4 << 20;
+
+/// How soon an append is tried again that was not welcome.
+const RETRY: Duration = Duration::from_millis(50);
 
 /// What the log needs of its surroundings.
 #[derive(Clone, Debug)]
@@ -166,18 +170,39 @@ impl LogStore {
     }
 
     /// Appends and says where the log ends then.
-    fn put(&self, entries: impl Iterator<Item = Entry>) -> Result<Offset, String> {
+    fn put(&self, entry: &Entry) -> Result<Offset, PutError> {
         let mut state = self.state();
         let leader = state.vote.last().and_then(|vote| vote.leader_id.voted_for).unwrap_or(-1);
-        for entry in entries {
-            let at = state.positions.end_offset();
-            let bytes = entry::to_batch(&entry, at, leader, self.clock.now_ms())
-                .map_err(|error| error.to_string())?;
-            let end = self.log.append_as_follower(&Bytes::from(bytes));
-            state.positions.push(end.map_err(|error| error.to_string())?.0);
-        }
-        Ok(Offset(state.positions.end_offset()))
+        let at = state.positions.end_offset();
+        let bytes = entry::to_batch(entry, at, leader, self.clock.now_ms())?;
+        let end = self.log.append_as_follower(&Bytes::from(bytes))?;
+        state.positions.push(end.0);
+        Ok(end)
     }
+
+    /// Appends as soon as the log takes something: a full disk is no reason to give up.
+    async fn put_when_welcome(&self, entry: &Entry) -> Result<Offset, PutError> {
+        loop {
+            match self.put(entry) {
+                Err(PutError::Append(AppendError::DiskFull(_) | AppendError::Paused(_))) => {
+                    timer::sleep(RETRY).await;
+                    if self.drives_directory {
+                        self.directory.run_pending();
+                    }
+                }
+                result => return result,
+            }
+        }
+    }
+}
+
+/// Why an entry was not appended.
+#[derive(Debug, thiserror::Error)]
+enum PutError {
+    #[error(transparent)]
+    Entry(#[from] EntryError),
+    #[error(transparent)]
+    Append(#[from] AppendError),
 }
 
 /// Hands over every batch of `[from, to)`, proven.
@@ -273,9 +298,11 @@ impl RaftLogStorage<TypeConfig> for LogStore {
         I: IntoIterator<Item = Entry> + OptionalSend,
         I::IntoIter: OptionalSend,
     {
-        let end = self
-            .put(entries.into_iter())
-            .map_err(|error| StorageIoError::write_logs(io_error(std::io::Error::other(error))))?;
+        let mut end = Offset(self.end_offset());
+        for entry in entries {
+            let put = self.put_when_welcome(&entry).await;
+            end = put.map_err(|error| StorageIoError::write_logs(io_error(error)))?;
+        }
         if self.drives_directory {
             self.directory.run_pending();
         }

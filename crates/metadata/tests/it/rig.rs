@@ -32,6 +32,7 @@ impl Publisher for Listener {
 
 pub(crate) struct Rig {
     pub(crate) disk: Arc<SimulatedDisk>,
+    pub(crate) clock: Arc<ManualClock>,
     pub(crate) directory: Arc<LogDirectory>,
     pub(crate) node: Arc<MetadataNode>,
     pub(crate) heard: Heard,
@@ -84,7 +85,7 @@ impl Rig {
             node_id: 1,
             directory: Arc::clone(&directory),
             disk: Arc::clone(&disk) as Arc<dyn Disk>,
-            clock,
+            clock: Arc::clone(&clock) as _,
             random: Random::from_seed(seed),
             controller_endpoints: vec![endpoint(9093)],
             controller: ControllerOptions {
@@ -106,7 +107,7 @@ impl Rig {
         };
         adjust(&mut options);
         let node = MetadataNode::start(options)?;
-        Ok(Self { disk, directory, node, heard, failure })
+        Ok(Self { disk, clock, directory, node, heard, failure })
     }
 
     pub(crate) fn ask<C: Call>(&self, request: &C::Request<'_>) -> Answer<C> {

@@ -1,10 +1,10 @@
 //! What a broker of one lives through.
 
-use std::task::Poll;
+use std::{task::Poll, time::Duration};
 
 use milena_env::SimulatedDisk;
 use milena_metadata::{
-    METADATA_VERSION,
+    METADATA_VERSION, MetadataError,
     controller::{CreateTopics, DeleteTopics},
 };
 use milena_protocol::api::{
@@ -130,4 +130,32 @@ fn a_metadata_directory_that_fails_is_fatal_and_nothing_is_acknowledged_after_it
     rig.node.stop();
     assert!(rig.failure.lock().unwrap().is_some());
     assert!(rig.image().topics.is_empty(), "only what is committed is shown");
+}
+
+#[test]
+fn a_full_disk_refuses_changes_until_there_is_room() {
+    let rig = Rig::start(SimulatedDisk::new(5), 1).unwrap();
+    rig.disk.set_capacity(Some(0));
+    let mut refused = 0;
+    for number in 0..20 {
+        rig.clock.advance(Duration::from_secs(2));
+        let name = format!("topic-{number}");
+        let request = create([topic(&name, 1)]);
+        match block_on(rig.node.call::<CreateTopics>(&request)) {
+            // What was on its way when the disk filled up is kept by the journal.
+            Ok(_) => assert!(rig.image().topics.by_name(&name).is_some()),
+            Err(error) => {
+                assert!(matches!(error, MetadataError::DiskFull), "{error}");
+                assert!(rig.image().topics.by_name(&name).is_none());
+                refused += 1;
+            }
+        }
+    }
+    assert!(refused > 0);
+    rig.disk.set_capacity(None);
+    rig.clock.advance(Duration::from_secs(2));
+    rig.directory.run_pending();
+    let answer = rig.ask::<CreateTopics>(&create([topic("late", 1)]));
+    assert_eq!(answer.message().unwrap().topics[0].error_code, 0);
+    assert!(rig.failure.lock().unwrap().is_none());
 }

@@ -71,6 +71,12 @@ impl LogDirectory {
         self.shared.offline_error()
     }
 
+    /// Whether appends are refused until there is room again.
+    #[must_use]
+    pub fn is_disk_full(&self) -> bool {
+        self.shared.is_disk_full()
+    }
+
     /// Bytes that are acknowledged or about to be, and in no segment yet.
     #[must_use]
     pub fn unwritten_bytes(&self) -> u64 {
