@@ -3,7 +3,14 @@
 //! Pages are shared and sparse: a page of zeros costs a map entry, a hole costs nothing. What a
 //! crash leaves of the difference is decided in `crash.rs`.
 
-use std::{collections::BTreeMap, fmt, io::IoSlice, sync::Arc, time::SystemTime};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+    io::IoSlice,
+    ops::RangeInclusive,
+    sync::Arc,
+    time::SystemTime,
+};
 
 use crate::Random;
 
@@ -22,8 +29,8 @@ pub(super) struct Content {
     pub(super) pages: Pages,
     pub(super) len: u64,
     pub(super) modified: SystemTime,
-    /// Whether reads come from memory.
-    pub(super) cached: bool,
+    /// The pages that the device alone has: a read of them has to wait for it.
+    cold: BTreeSet<u64>,
     /// The device's version of each page that was written since the last sync.
     pub(super) dirty: BTreeMap<u64, Option<Page>>,
     /// The device's version of each page that a failed sync gave up: no later sync writes it.
@@ -47,7 +54,7 @@ impl Content {
             pages: Pages::new(),
             len: 0,
             modified,
-            cached: true,
+            cold: BTreeSet::new(),
             dirty: BTreeMap::new(),
             given_up: BTreeMap::new(),
             durable_len: 0,
@@ -57,9 +64,9 @@ impl Content {
     }
 
     pub(super) fn read(&mut self, buffer: &mut [u8], position: u64) -> usize {
-        self.cached = true;
         let available = self.len.saturating_sub(position);
         let count = buffer.len().min(usize::try_from(available).unwrap_or(usize::MAX));
+        self.warm(position, count as u64);
         let buffer = buffer.get_mut(..count).unwrap_or_default();
         let mut rest = buffer;
         let mut at = position;
@@ -77,6 +84,24 @@ impl Content {
             rest = others;
         }
         count
+    }
+
+    /// Whether a range can be read without the device.
+    pub(super) fn is_cached(&self, position: u64, len: u64) -> bool {
+        len == 0 || self.cold.range(pages(position, len)).next().is_none()
+    }
+
+    /// Nothing is in memory any more.
+    pub(super) fn cool(&mut self) {
+        self.cold = self.pages.keys().copied().collect();
+    }
+
+    fn warm(&mut self, position: u64, len: u64) {
+        if !self.cold.is_empty() && len > 0 {
+            for page in pages(position, len) {
+                self.cold.remove(&page);
+            }
+        }
     }
 
     /// Writes the first `room_pages` new pages and everything that needs none; whether all fitted.
@@ -126,6 +151,7 @@ impl Content {
 
     fn write_within(&mut self, page: u64, within: usize, chunk: &[u8]) {
         self.remember(page);
+        self.cold.remove(&page);
         let bytes = self.pages.entry(page).or_insert(None);
         if bytes.is_none() && is_zero(chunk) {
             return;
@@ -186,7 +212,7 @@ impl Content {
 
     /// Drops what is cached, so that what a failed sync gave up is read as the device has it.
     pub(super) fn evict(&mut self) {
-        self.cached = false;
+        self.cool();
         for (page, device) in std::mem::take(&mut self.given_up) {
             restore(&mut self.pages, page, device);
         }
@@ -195,8 +221,7 @@ impl Content {
 
     /// Starts writing back: some of the pages are on the device before anybody waits for it.
     pub(super) fn start_write_back(&mut self, position: u64, len: u64) {
-        let last = position.saturating_add(len.saturating_sub(1)) / PAGE_LEN;
-        for (page, device) in self.dirty.range_mut(position / PAGE_LEN..=last) {
+        for (page, device) in self.dirty.range_mut(pages(position, len)) {
             if self.random.chance(1, 2) {
                 *device = self.pages.get(page).cloned();
             }
@@ -223,6 +248,11 @@ pub(super) fn restore(pages: &mut Pages, page: u64, device: Option<Page>) {
         Some(bytes) => drop(pages.insert(page, bytes)),
         None => drop(pages.remove(&page)),
     }
+}
+
+/// The pages that a range touches; one page where it is empty.
+fn pages(position: u64, len: u64) -> RangeInclusive<u64> {
+    position / PAGE_LEN..=position.saturating_add(len.saturating_sub(1)) / PAGE_LEN
 }
 
 fn split(position: u64) -> (u64, usize) {

@@ -88,7 +88,7 @@ impl Crash {
         // Nothing that lay beyond the end may show when the file grows again.
         content.cut(len_left);
         content.sync();
-        content.cached = false;
+        content.cool();
     }
 
     /// A quarter of the files keep all, a quarter lose all, the rest is mixed.

@@ -123,8 +123,8 @@ impl DiskFile for SimulatedFile {
         })
     }
 
-    fn is_cached(&self, _position: u64, _len: u64) -> bool {
-        lock(&self.content).cached
+    fn is_cached(&self, position: u64, len: u64) -> bool {
+        lock(&self.content).is_cached(position, len)
     }
 
     fn set_modified(&self, time: SystemTime) -> io::Result<()> {

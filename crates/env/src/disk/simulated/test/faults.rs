@@ -43,6 +43,17 @@ fn what_a_failed_sync_gave_up_is_gone_once_out_of_the_cache() {
 }
 
 #[test]
+fn what_was_read_again_is_in_memory_and_the_rest_is_not() {
+    let disk = disk_with_folder(1);
+    let file = durable_file(&disk, "a.log", 20_000);
+    disk.drop_caches();
+    file.read_exact_at(&mut [0; 10], 8_190).unwrap();
+    assert!(file.is_cached(4_096, 8_192));
+    assert!(!file.is_cached(0, 1) && !file.is_cached(4_000, 5_000) && !file.is_cached(12_000, 400));
+    assert!(file.is_cached(20_000, 0));
+}
+
+#[test]
 fn a_page_written_again_after_a_failed_sync_can_be_synced() {
     let disk = disk_with_folder(1);
     let file = durable_file(&disk, "a.log", 100);
