@@ -1,0 +1,14 @@
+//! A whole broker, spoken to over its sockets.
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::disallowed_methods,
+    reason = "tests, with sockets that block"
+)]
+
+mod client;
+mod faults;
+mod hostile;
+mod rig;
+mod story;
