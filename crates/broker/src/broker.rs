@@ -19,6 +19,7 @@ use crate::{
     network::{budget::Budget, listeners::Connections},
     partition::table::Partitions,
     producer_ids::ProducerIds,
+    quotas::Quotas,
 };
 
 /// What the configuration says about connections.
@@ -53,6 +54,7 @@ pub(crate) struct Broker {
     pub(crate) partitions: Arc<Partitions>,
     pub(crate) fetch_sessions: SessionCache,
     pub(crate) producer_ids: ProducerIds,
+    pub(crate) quotas: Quotas,
 }
 
 impl Broker {

@@ -18,6 +18,7 @@ mod log_config;
 mod network;
 mod partition;
 mod producer_ids;
+mod quotas;
 mod server;
 mod topics;
 

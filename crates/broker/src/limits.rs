@@ -21,3 +21,6 @@ pub(crate) const SESSION_PARTITIONS_MAX: usize = 1_000_000;
 /// Threads of each I/O thread that wait for the disk in its stead, there only while they are
 /// needed.
 pub(crate) const BLOCKING_THREADS: usize = 4;
+
+/// Clients whose use is measured against quotas at once.
+pub(crate) const QUOTA_PARTIES_MAX: usize = 100_000;

@@ -39,6 +39,7 @@ use crate::{
     },
     partition::{assign::Assigner, stray, table::Partitions},
     producer_ids::ProducerIds,
+    quotas::Quotas,
 };
 
 /// How long a fetch session is kept although others want its place: Kafka's own time.
@@ -135,6 +136,7 @@ impl Server {
                 Random::from_seed(outside.random.next_u64()),
             ),
             producer_ids: ProducerIds::default(),
+            quotas: Quotas::default(),
             config: shared_config,
         });
         let threads = IoThreads::start(&broker, config.network.threads)?;

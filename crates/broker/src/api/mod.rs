@@ -66,6 +66,7 @@ use crate::network::{
     frames::Frame,
     threads::Worker,
 };
+use crate::quotas::{Meter, timed};
 
 /// A request that is being served.
 pub(crate) enum Serving {
@@ -109,7 +110,10 @@ macro_rules! served {
                         return api_versions::refuse(&call);
                     }
                     match call.decode::<$Request>(opened.body) {
-                        Ok(request) => $module::handle(&call, request).await,
+                        Ok(request) => {
+                            let meter = Meter::new(&worker.broker, &client, call.client_id);
+                            timed(meter, $module::handle(&call, request)).await
+                        }
                         Err(outcome) => outcome,
                     }
                 })),)*

@@ -10,11 +10,13 @@ use std::{
     future::poll_fn,
     io,
     net::SocketAddr,
+    pin::Pin,
     rc::Rc,
     task::{Context, Poll, Waker},
     time::Duration,
 };
 
+use milena_env::timer;
 use milena_protocol::api::ApiKey;
 
 use super::{
@@ -36,6 +38,18 @@ pub(crate) struct Client {
     pub(crate) listener: usize,
     /// Name and version of its software, as ApiVersions told them.
     pub(crate) software: RefCell<Option<(Box<str>, Box<str>)>>,
+    /// It has used more than its quota: nothing is read of it before.
+    muted_until: Cell<Duration>,
+}
+
+impl Client {
+    pub(crate) fn new(peer: SocketAddr, listener: usize) -> Self {
+        Self { peer, listener, software: None.into(), muted_until: Cell::default() }
+    }
+
+    pub(crate) fn mute_until(&self, time: Duration) {
+        self.muted_until.set(self.muted_until.get().max(time));
+    }
 }
 
 /// What others of the thread may do to a connection.
@@ -80,7 +94,6 @@ pub(crate) enum CloseReason {
     Idle,
 }
 
-#[derive(Debug)]
 pub(crate) struct Connection {
     worker: Rc<Worker>,
     client: Rc<Client>,
@@ -91,6 +104,14 @@ pub(crate) struct Connection {
     next: Option<(ApiKey, Frame)>,
     in_flight: VecDeque<(ApiKey, Serving)>,
     outgoing: Outgoing,
+    /// There while nothing is read for a quota's sake.
+    muted: Option<Pin<Box<dyn Future<Output = ()>>>>,
+}
+
+impl std::fmt::Debug for Connection {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Connection").field("client", &self.client).finish_non_exhaustive()
+    }
 }
 
 impl Connection {
@@ -111,6 +132,7 @@ impl Connection {
             next: None,
             in_flight: VecDeque::new(),
             outgoing: Outgoing::new(budget.charge()),
+            muted: None,
         }
     }
 
@@ -143,6 +165,9 @@ impl Connection {
                     return if is_done { Poll::Ready(Ok(())) } else { Poll::Pending };
                 }
                 None => {}
+            }
+            if self.is_muted(context) {
+                return Poll::Pending;
             }
             // Also read while requests wait: a client that has gone away is noticed at once.
             if self.next.is_none() && self.has_room() {
@@ -199,6 +224,25 @@ impl Connection {
             self.in_flight.push_back((api, serving));
         }
         may_start
+    }
+
+    /// Whether its client has to wait, for having used more than its quota; woken when it is over.
+    fn is_muted(&mut self, context: &mut Context<'_>) -> bool {
+        while !self.client.muted_until.get().is_zero() {
+            let now = self.worker.broker.clock.monotonic();
+            let left = self.client.muted_until.get().saturating_sub(now);
+            if left.is_zero() {
+                self.client.muted_until.set(Duration::ZERO);
+                break;
+            }
+            let over = self.muted.get_or_insert_with(|| Box::pin(timer::sleep(left)));
+            if over.as_mut().poll(context).is_pending() {
+                return true;
+            }
+            self.muted = None;
+        }
+        self.muted = None;
+        false
     }
 
     fn has_room(&self) -> bool {

@@ -101,7 +101,7 @@ pub(crate) async fn accept_all(
             );
             continue;
         };
-        let client = Client { peer, listener: number, software: None.into() };
+        let client = Client::new(peer, number);
         let Some(thread) = threads.get(turn % threads.len().max(1)) else { return };
         match Handover::give(stream) {
             // A thread that is gone means that the broker stops.
