@@ -25,7 +25,7 @@ use milena_storage::{
 use tokio::sync::oneshot;
 
 use crate::{
-    authorizer::Everybody,
+    authorizer::{Authorizer, Everybody},
     broker::{Broker, NetworkSettings},
     config_schema::Schema,
     error::StartError,
@@ -66,7 +66,16 @@ pub struct Server {
 
 impl Server {
     /// Starts a broker. It accepts connections when this returns.
-    pub fn start(config: ServerConfig, mut outside: Outside) -> Result<Self, StartError> {
+    pub fn start(config: ServerConfig, outside: Outside) -> Result<Self, StartError> {
+        Self::start_guarded(config, outside, Box::new(Everybody))
+    }
+
+    /// As [`Server::start`]; `authorizer` is asked who may do what.
+    pub(crate) fn start_guarded(
+        config: ServerConfig,
+        mut outside: Outside,
+        authorizer: Box<dyn Authorizer>,
+    ) -> Result<Self, StartError> {
         // A port that is taken is found out before anything is changed on disk.
         let ports = Ports::open(&config)?;
         let directories = open_directories(&config, &mut outside)?;
@@ -125,7 +134,7 @@ impl Server {
                 network.connections_max as usize,
                 network.connections_per_ip_max as usize,
             ),
-            authorizer: Box::new(Everybody),
+            authorizer,
             metadata,
             features,
             directories,
@@ -156,6 +165,11 @@ impl Server {
             failure: Some(failure),
             housekeeping: Some(housekeeping),
         })
+    }
+
+    #[cfg(test)]
+    pub(crate) fn broker(&self) -> &Arc<Broker> {
+        &self.broker
     }
 
     /// Where it listens, in the order of `listeners`.

@@ -37,6 +37,8 @@ mod offset_for_leader_epoch;
 mod produce;
 mod remove_raft_voter;
 mod renew_delegation_token;
+#[cfg(test)]
+mod test;
 mod unregister_broker;
 mod update_features;
 
