@@ -131,7 +131,8 @@ served! {
     add_raft_voter: AddRaftVoter(AddRaftVoterRequest<'_>),
     alter_client_quotas: AlterClientQuotas(AlterClientQuotasRequest<'_>),
     alter_configs: AlterConfigs(AlterConfigsRequest<'_>),
-    alter_partition_reassignments: AlterPartitionReassignments(AlterPartitionReassignmentsRequest<'_>),
+    alter_partition_reassignments:
+        AlterPartitionReassignments(AlterPartitionReassignmentsRequest<'_>),
     api_versions: ApiVersions(ApiVersionsRequest<'_>),
     create_acls: CreateAcls(CreateAclsRequest<'_>),
     create_delegation_token: CreateDelegationToken(CreateDelegationTokenRequest<'_>),
