@@ -1,6 +1,6 @@
 //! What goes on in the background: old records are deleted, compacted topics cleaned, silent
-//! producers forgotten. Two threads, since a long compaction must not hold up retention; the rate of
-//! compaction is bounded by `log.cleaner.io.max.bytes.per.second`.
+//! producers forgotten. Two threads, since a long compaction must not hold up retention; the rate
+//! of compaction is bounded by `log.cleaner.io.max.bytes.per.second`.
 
 use std::{
     io,

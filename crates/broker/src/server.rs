@@ -107,7 +107,7 @@ impl Server {
                 endpoints: ports.endpoints(&config),
                 rack: config.node.rack.clone(),
                 directories: directories.iter().filter_map(|d| d.meta().directory_id).collect(),
-                previous_epoch: -1,
+                previous_epoch: previous_epoch(&directories),
             }),
             publisher: Box::new(assigner),
             on_failure: Box::new(|why| drop(failed.send(why))),
@@ -366,6 +366,13 @@ fn open_directories(
         }
     }
     Ok(directories)
+}
+
+/// The epoch in which the broker was stopped cleanly; -1 unless all directories say the same.
+fn previous_epoch(directories: &[Arc<LogDirectory>]) -> i64 {
+    let mut epochs = directories.iter().map(|directory| directory.stopped_in());
+    let first = epochs.next().flatten();
+    first.filter(|_| epochs.all(|epoch| epoch == first)).unwrap_or(-1)
 }
 
 /// An id that Kafka would make: none of those that mean something, none that begins with a hyphen.

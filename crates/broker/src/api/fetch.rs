@@ -28,6 +28,7 @@ use crate::{
     fetch::{Key, Session, SessionError, Told, Update},
     network::outgoing::FileRange,
     partition::{EpochCheck, Partition, Reach, table::Topic},
+    quotas::Meter,
 };
 
 const READ_COMMITTED: i8 = 1;
@@ -61,7 +62,11 @@ enum Memory {
     Session(i32, Arc<Mutex<Session>>),
 }
 
-pub(super) async fn handle(call: &Call<'_>, request: FetchRequest<'_>) -> Outcome {
+pub(super) async fn handle(call: &Call<'_>, mut request: FetchRequest<'_>) -> Outcome {
+    let meter = Meter::new(call.broker(), call.client, call.client_id);
+    if let Some(most) = meter.as_ref().and_then(Meter::fetch_bytes_max) {
+        request.max_bytes = request.max_bytes.min(most);
+    }
     let (memory, wanted) = match recall(call, &request) {
         Ok(recalled) => recalled,
         Err(error) => {
@@ -104,6 +109,12 @@ pub(super) async fn handle(call: &Call<'_>, request: FetchRequest<'_>) -> Outcom
         drop(registrations);
     }
     bring_in_cold(&wanted, &mut given).await;
+    let bytes = given.iter().map(|given| given.plan.len).sum();
+    let throttle_time_ms = meter.map_or(0, |meter| meter.fetched(bytes));
+    if throttle_time_ms > 0 {
+        let session_id = if let Memory::Session(id, _) = memory { id } else { 0 };
+        return call.answer(&FetchResponse { throttle_time_ms, session_id, ..Default::default() });
+    }
     respond(call, memory, wanted, given)
 }
 
@@ -283,7 +294,6 @@ fn read(partition: &Partition, update: &Update, committed: bool, limit: Limit) -
     }
     let high_watermark = partition.high_watermark();
     let last_stable = log.last_stable_offset(high_watermark);
-    let bound = if committed { last_stable } else { high_watermark };
     let start = log.start_offset();
     if let Some(epoch) = Some(LeaderEpoch(update.last_fetched_epoch)).filter(|epoch| epoch.0 >= 0) {
         match log.end_offset_for(epoch) {
@@ -303,14 +313,13 @@ fn read(partition: &Partition, update: &Update, committed: bool, limit: Limit) -
     if from < start || from > high_watermark {
         return Given::nothing(ErrorCode::OffsetOutOfRange);
     }
-    let aborted =
-        if committed { log.aborted_transactions(from, bound).map(Some) } else { Ok(None) };
-    // The list is read first: compaction may shorten it, but then the records are gone too.
-    let read = aborted
-        .map_err(Into::into)
-        .and_then(|aborted| log.read(from, bound, limit).map(|plan| (aborted, plan)));
+    let read = if committed {
+        log.read_committed(from, last_stable, limit).map(|(plan, aborted)| (plan, Some(aborted)))
+    } else {
+        log.read(from, high_watermark, limit).map(|plan| (plan, None))
+    };
     match read {
-        Ok((aborted, plan)) => Given {
+        Ok((plan, aborted)) => Given {
             code: ErrorCode::None,
             high_watermark,
             last_stable,

@@ -69,7 +69,8 @@ impl SessionCache {
         Self { slots, keep, entries: entries.into() }
     }
 
-    pub(crate) fn len(&self) -> usize {
+    #[cfg(test)]
+    fn len(&self) -> usize {
         self.lock().by_id.len()
     }
 

@@ -43,7 +43,8 @@ impl Connections {
         Arc::new(Self { max, max_per_ip, count: AtomicUsize::new(0), by_ip: Mutex::default() })
     }
 
-    pub(crate) fn count(&self) -> usize {
+    #[cfg(test)]
+    fn count(&self) -> usize {
         self.count.load(Ordering::Relaxed)
     }
 

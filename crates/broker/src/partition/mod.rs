@@ -14,7 +14,7 @@ use std::sync::{
     atomic::{AtomicI64, AtomicUsize, Ordering},
 };
 
-use milena_protocol::{LeaderEpoch, Offset, Uuid};
+use milena_protocol::{LeaderEpoch, Offset};
 use milena_storage::{Listener, Log};
 
 pub(crate) use leader::{EpochCheck, Leader};
@@ -47,10 +47,6 @@ impl Partition {
         // What became durable before anybody listened.
         partition.durable(partition.log.durable_end());
         partition
-    }
-
-    pub(crate) fn topic_id(&self) -> Uuid {
-        self.log.topic_id()
     }
 
     pub(crate) fn index(&self) -> i32 {

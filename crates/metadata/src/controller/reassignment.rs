@@ -62,7 +62,6 @@ pub(super) fn alter(
     scene.answer(&AlterPartitionReassignmentsResponse {
         allow_replication_factor_change: request.allow_replication_factor_change,
         responses,
-        error_message: None,
         ..AlterPartitionReassignmentsResponse::default()
     })
 }

@@ -30,6 +30,7 @@ use crate::{
 pub struct LogDirectory {
     shared: Arc<Shared>,
     meta: MetaProperties,
+    stopped_in: Option<i64>,
     ring_files: Arc<RingFiles>,
     threads: Mutex<Vec<JoinHandle<()>>>,
     /// Held as long as the directory is ours.
@@ -46,6 +47,12 @@ impl LogDirectory {
     #[must_use]
     pub const fn meta(&self) -> &MetaProperties {
         &self.meta
+    }
+
+    /// The broker's epoch when it was last stopped cleanly, if it was.
+    #[must_use]
+    pub const fn stopped_in(&self) -> Option<i64> {
+        self.stopped_in
     }
 
     #[must_use]

@@ -86,7 +86,8 @@ impl LogDirectory {
         let directory_id = meta.directory_id.unwrap_or(Uuid::ZERO).to_be_bytes();
 
         let replayed = replay(disk, path, directory_id)?;
-        let was_clean = checkpoints::clean_shutdown(&**disk, path)?.is_some();
+        let stopped = checkpoints::clean_shutdown(&**disk, path)?;
+        let was_clean = stopped.is_some();
         let had_ring = replayed.is_some();
         let (ring, touched) = match replayed {
             Some((ring, touched)) => (ring, touched),
@@ -106,8 +107,14 @@ impl LogDirectory {
         if was_clean {
             checkpoints::forget_clean_shutdown(&**disk, path)?;
         }
-        let directory =
-            Arc::new(Self { shared, meta, ring_files, threads: Mutex::default(), _lock: lock });
+        let directory = Arc::new(Self {
+            shared,
+            meta,
+            stopped_in: stopped.and_then(|it| it.broker_epoch),
+            ring_files,
+            threads: Mutex::default(),
+            _lock: lock,
+        });
         if options.workers == Workers::Threads {
             directory.start_threads()?;
         }
