@@ -30,7 +30,7 @@ pub struct Exchange {
 #[derive(Clone, Copy, Debug)]
 pub struct Asking {
     pub address: SocketAddr,
-    /// How long the broker gets after what changes its metadata, and again for each topic. Kafka answers before it knows
+    /// How long the broker gets after what changes its metadata, and again for each new topic. Kafka answers before it knows
     /// itself; Milena does not, and gets nothing.
     pub pause: Duration,
     /// Whether what the broker does not advertise is left out.
@@ -113,11 +113,13 @@ impl Run<'_> {
         }
         let answer = connection.answer()?;
         if changes {
-            let topics = match &answer {
-                Answer::Body(answer) => answer["topics"].as_array().map_or(0, Vec::len),
+            let made = match (&answer, &step.action) {
+                (Answer::Body(answer), Action::Ask(ask)) if ask.api == "CreateTopics" => {
+                    answer["topics"].as_array().map_or(0, Vec::len)
+                }
                 _ => 0,
             };
-            sleep(self.asking.pause * (topics as u32 + 1));
+            sleep(self.asking.pause * (made as u32 + 1));
         }
         let api = waiting.remove(0);
         let mut answer = match answer {

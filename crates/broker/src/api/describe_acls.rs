@@ -6,11 +6,11 @@ use milena_protocol::{
 };
 
 use super::{Call, Outcome};
-use crate::authorizer::{NO_AUTHORIZER, Operation, Resource};
+use crate::authorizer::{Operation, Resource};
 
 pub(super) async fn handle(call: &Call<'_>, _: DescribeAclsRequest<'_>) -> Outcome {
     let (code, message) = if call.may(Operation::Describe, Resource::Cluster) {
-        (ErrorCode::SecurityDisabled, NO_AUTHORIZER)
+        (ErrorCode::SecurityDisabled, "No Authorizer is configured on the broker")
     } else {
         let code = ErrorCode::ClusterAuthorizationFailed;
         (code, code.message())

@@ -55,7 +55,8 @@ pub(super) async fn handle(call: &Call<'_>, request: DescribeConfigsRequest<'_>)
         let refusal = described.as_ref().err();
         DescribeConfigsResult {
             error_code: refusal.map_or(ErrorCode::None, |refusal| refusal.code) as i16,
-            error_message: refusal.and_then(|refusal| refusal.message.as_deref()),
+            // Kafka's answer is never without a text.
+            error_message: refusal.and_then(|refusal| refusal.message.as_deref()).or(Some("")),
             resource_type: resource.resource_type,
             resource_name: resource.resource_name,
             configs: configs(&request, resource, described.as_deref().unwrap_or_default()),
@@ -106,11 +107,7 @@ fn describe(
         ResourceType::ClientMetrics if name.is_empty() => {
             Err(Refusal::invalid("Client metrics subscription name must not be empty"))
         }
-        // Of a subscription that nobody made, nothing is set.
-        ResourceType::ClientMetrics => Ok(match own() {
-            own if own.is_empty() => Vec::new(),
-            own => describe::client_metrics(&own),
-        }),
+        ResourceType::ClientMetrics => Ok(describe::client_metrics(&own())),
         ResourceType::Group if name.is_empty() => {
             Err(Refusal::invalid("Group name must not be empty"))
         }
@@ -137,8 +134,9 @@ fn configs<'a>(
     resource: &DescribeConfigsResource<'_>,
     described: &'a [Described],
 ) -> Vec<DescribeConfigsResourceResult<'a>> {
-    let wanted: Option<BTreeSet<&str>> =
-        resource.configuration_keys.as_ref().map(|keys| keys.iter().copied().collect());
+    // To name no key is to ask for all.
+    let wanted = resource.configuration_keys.as_ref().filter(|keys| !keys.is_empty());
+    let wanted = wanted.map(|keys| keys.iter().copied().collect::<BTreeSet<&str>>());
     let is_wanted =
         |key: &&Described| wanted.as_ref().is_none_or(|wanted| wanted.contains(key.name.as_str()));
     let result = |key: &'a Described| DescribeConfigsResourceResult {

@@ -42,7 +42,14 @@ pub(super) async fn handle(call: &Call<'_>, request: DescribeQuorumRequest<'_>) 
         let partitions = wanted.map(partition).collect();
         TopicData { topic_name: topic.topic_name, partitions }
     });
-    let nodes = quorum.voters.iter().map(|(id, voter)| Node {
+    let asked = request.topics.iter();
+    let all: Vec<_> =
+        asked.flat_map(|it| it.partitions.iter().map(|p| (it.topic_name, p))).collect();
+    let is_well =
+        !all.is_empty() && all.iter().all(|(name, p)| is_metadata(name, p.partition_index));
+    // Who did not ask for the quorum is not told of its nodes.
+    let voters = quorum.voters.iter().filter(|_| is_well);
+    let nodes = voters.map(|(id, voter)| Node {
         node_id: *id,
         listeners: voter.endpoints.iter().map(listener).collect(),
     });

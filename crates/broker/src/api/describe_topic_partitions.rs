@@ -27,7 +27,10 @@ pub(super) async fn handle(
     request: DescribeTopicPartitionsRequest<'_>,
 ) -> Outcome {
     let from = request.cursor.as_ref().map(|cursor| (cursor.topic_name, cursor.partition_index));
-    if from.is_some_and(|(_, partition)| partition < 0) {
+    let is_asked =
+        |name| request.topics.is_empty() || request.topics.iter().any(|it| it.name == name);
+    // A page begins within what is asked for.
+    if from.is_some_and(|(name, partition)| partition < 0 || !is_asked(name)) {
         let refused = |name| refusal(name, ErrorCode::InvalidRequest);
         let topics = request.topics.iter().map(|topic| refused(topic.name)).collect();
         return call.answer(&DescribeTopicPartitionsResponse { topics, ..Default::default() });

@@ -39,7 +39,11 @@ pub(super) async fn handle(
             ongoing(topic, some)
         })),
     }
-    call.answer(&ListPartitionReassignmentsResponse { topics, ..Default::default() })
+    call.answer(&ListPartitionReassignmentsResponse {
+        topics,
+        error_message: None,
+        ..Default::default()
+    })
 }
 
 /// The moves among these partitions, if there are any.

@@ -231,7 +231,7 @@ pub fn describe<'i>(
     Ok(DescribeClientQuotasResponse {
         throttle_time_ms: 0,
         error_code: 0,
-        error_message: None,
+        error_message: Some(""),
         entries: Some(entries.collect()),
     })
 }

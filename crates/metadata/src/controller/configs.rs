@@ -131,8 +131,9 @@ fn judge_resource(
     (kind, name): Name<'_>,
 ) -> Result<ConfigResource, ApiError> {
     let Some(known) = ResourceType::from_number(kind) else {
-        let message = format!("Unknown resource type {kind}.");
-        return Err(ApiError::new(ErrorCode::UnsupportedVersion, message));
+        // A broker of Kafka says so before its controller is asked, which would say 35.
+        let message = format!("Unknown resource type {kind}");
+        return Err(ApiError::new(ErrorCode::InvalidRequest, message));
     };
     if duplicates.contains(&(kind, name)) {
         return Err(ApiError::new(ErrorCode::InvalidRequest, "Duplicate resource."));

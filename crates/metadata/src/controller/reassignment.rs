@@ -62,6 +62,7 @@ pub(super) fn alter(
     scene.answer(&AlterPartitionReassignmentsResponse {
         allow_replication_factor_change: request.allow_replication_factor_change,
         responses,
+        error_message: None,
         ..AlterPartitionReassignmentsResponse::default()
     })
 }

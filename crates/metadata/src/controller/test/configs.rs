@@ -98,7 +98,7 @@ fn what_cannot_be_is_refused_as_kafka_words_it() {
             ErrorCode::InvalidRequest,
             "Unable to parse broker name as a base 10 number.",
         ),
-        (1, "x", &[], ErrorCode::UnsupportedVersion, "Unknown resource type 1."),
+        (1, "x", &[], ErrorCode::InvalidRequest, "Unknown resource type 1"),
         (
             2,
             "a",
