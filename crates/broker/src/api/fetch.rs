@@ -28,6 +28,7 @@ use crate::{
     fetch::{Key, Session, SessionError, Told, Update},
     network::outgoing::FileRange,
     partition::{EpochCheck, Partition, Reach, table::Topic},
+    quotas::Meter,
 };
 
 const READ_COMMITTED: i8 = 1;
@@ -61,7 +62,11 @@ enum Memory {
     Session(i32, Arc<Mutex<Session>>),
 }
 
-pub(super) async fn handle(call: &Call<'_>, request: FetchRequest<'_>) -> Outcome {
+pub(super) async fn handle(call: &Call<'_>, mut request: FetchRequest<'_>) -> Outcome {
+    let meter = Meter::new(call.broker(), call.client, call.client_id);
+    if let Some(most) = meter.as_ref().and_then(Meter::fetch_bytes_max) {
+        request.max_bytes = request.max_bytes.min(most);
+    }
     let (memory, wanted) = match recall(call, &request) {
         Ok(recalled) => recalled,
         Err(error) => {
@@ -104,6 +109,12 @@ pub(super) async fn handle(call: &Call<'_>, request: FetchRequest<'_>) -> Outcom
         drop(registrations);
     }
     bring_in_cold(&wanted, &mut given).await;
+    let bytes = given.iter().map(|given| given.plan.len).sum();
+    let throttle_time_ms = meter.map_or(0, |meter| meter.fetched(bytes));
+    if throttle_time_ms > 0 {
+        let session_id = if let Memory::Session(id, _) = memory { id } else { 0 };
+        return call.answer(&FetchResponse { throttle_time_ms, session_id, ..Default::default() });
+    }
     respond(call, memory, wanted, given)
 }
 

@@ -37,6 +37,8 @@ mod offset_for_leader_epoch;
 mod produce;
 mod remove_raft_voter;
 mod renew_delegation_token;
+#[cfg(test)]
+mod test;
 mod unregister_broker;
 mod update_features;
 
@@ -66,6 +68,7 @@ use crate::network::{
     frames::Frame,
     threads::Worker,
 };
+use crate::quotas::{Meter, timed};
 
 /// A request that is being served.
 pub(crate) enum Serving {
@@ -109,7 +112,10 @@ macro_rules! served {
                         return api_versions::refuse(&call);
                     }
                     match call.decode::<$Request>(opened.body) {
-                        Ok(request) => $module::handle(&call, request).await,
+                        Ok(request) => {
+                            let meter = Meter::new(&worker.broker, &client, call.client_id);
+                            timed(meter, $module::handle(&call, request)).await
+                        }
                         Err(outcome) => outcome,
                     }
                 })),)*

@@ -27,6 +27,7 @@ use crate::{
     error_map::ToCode,
     network::{connection::Client, frames::Frame, threads::Worker},
     partition::{Partition, Reach, table::Topic},
+    quotas::Meter,
     topics,
 };
 
@@ -88,6 +89,7 @@ struct TopicItems {
 /// Begins to serve: everything is appended when this returns.
 pub(super) fn serve(worker: &Rc<Worker>, client: &Rc<Client>, frame: Frame) -> Serving {
     let Frame { mut bytes, charge } = frame;
+    let frame_bytes = bytes.len();
     let opened = match open_request(&bytes) {
         Ok(opened) => opened,
         Err(error) => return Serving::Done(Outcome::close(&error)),
@@ -103,18 +105,26 @@ pub(super) fn serve(worker: &Rc<Worker>, client: &Rc<Client>, frame: Frame) -> S
         is_transactional: request.transactional_id.is_some(),
         timeout: Duration::from_millis(request.timeout_ms.max(0).unsigned_abs().into()),
     };
+    let meter = Meter::new(&worker.broker, client, call.client_id);
     let mut topics = place(&call, &request, &bytes);
     let reply = call.reply;
     drop(request);
     append(worker, &terms, &mut bytes, &mut topics);
+    if let Some(meter) = &meter {
+        meter.was_busy_since();
+    }
     // The batches count as the journal's from here on.
     drop((bytes, charge));
     if terms.acks == 0 {
+        if let Some(meter) = meter {
+            meter.produced(frame_bytes);
+        }
         return Serving::Done(without_answer(&topics));
     }
     Serving::Waiting(Box::pin(async move {
         settle(&terms, &mut topics).await;
-        reply.answer(&respond(&topics))
+        let throttle_time_ms = meter.map_or(0, |meter| meter.produced(frame_bytes));
+        reply.answer(&ProduceResponse { throttle_time_ms, ..respond(&topics) })
     }))
 }
 
