@@ -89,7 +89,7 @@ fn a_change_for_all_brokers_is_in_force_at_once() {
 fn what_is_wrong_with_a_resource_is_said_in_kafkas_words() {
     let mut rig = Rig::start("");
     for (kind, name, code, message) in [
-        (TOPIC, "absent", 3, Value::Null),
+        (TOPIC, "absent", 3, json!("")),
         (TOPIC, "", 17, json!("Topic name is invalid: the empty string is not allowed")),
         (BROKER, "abc", 42, json!("Broker id must be an integer, but it is: abc")),
         (
