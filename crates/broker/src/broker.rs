@@ -20,6 +20,7 @@ use crate::{
     partition::table::Partitions,
     producer_ids::ProducerIds,
     quotas::Quotas,
+    telemetry::Telemetry,
 };
 
 /// What the configuration says about connections.
@@ -55,6 +56,7 @@ pub(crate) struct Broker {
     pub(crate) fetch_sessions: SessionCache,
     pub(crate) producer_ids: ProducerIds,
     pub(crate) quotas: Quotas,
+    pub(crate) telemetry: Telemetry,
 }
 
 impl Broker {

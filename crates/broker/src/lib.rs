@@ -20,6 +20,7 @@ mod partition;
 mod producer_ids;
 mod quotas;
 mod server;
+mod telemetry;
 mod topics;
 
 pub use error::StartError;

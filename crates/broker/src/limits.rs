@@ -24,3 +24,9 @@ pub(crate) const BLOCKING_THREADS: usize = 4;
 
 /// Clients whose use is measured against quotas at once.
 pub(crate) const QUOTA_PARTIES_MAX: usize = 100_000;
+
+/// Clients whose pushed metrics are known at once.
+pub(crate) const TELEMETRY_CLIENTS_MAX: usize = 10_000;
+
+/// Bytes of metrics that are kept of all clients together.
+pub(crate) const TELEMETRY_BYTES_MAX: usize = 16 << 20;

@@ -40,6 +40,7 @@ use crate::{
     partition::{assign::Assigner, stray, table::Partitions},
     producer_ids::ProducerIds,
     quotas::Quotas,
+    telemetry::Telemetry,
 };
 
 /// How long a fetch session is kept although others want its place: Kafka's own time.
@@ -146,6 +147,7 @@ impl Server {
             ),
             producer_ids: ProducerIds::default(),
             quotas: Quotas::default(),
+            telemetry: Telemetry::new(Random::from_seed(outside.random.next_u64())),
             config: shared_config,
         });
         let threads = IoThreads::start(&broker, config.network.threads)?;

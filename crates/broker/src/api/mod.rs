@@ -5,6 +5,7 @@ mod add_raft_voter;
 mod alter_client_quotas;
 mod alter_configs;
 mod alter_partition_reassignments;
+mod alter_user_scram_credentials;
 mod api_versions;
 mod call;
 mod configs;
@@ -24,9 +25,11 @@ mod describe_log_dirs;
 mod describe_producers;
 mod describe_quorum;
 mod describe_topic_partitions;
+mod describe_user_scram_credentials;
 mod elect_leaders;
 mod expire_delegation_token;
 mod fetch;
+mod get_telemetry_subscriptions;
 mod incremental_alter_configs;
 mod init_producer_id;
 mod list_config_resources;
@@ -35,6 +38,7 @@ mod list_partition_reassignments;
 mod metadata;
 mod offset_for_leader_epoch;
 mod produce;
+mod push_telemetry;
 mod remove_raft_voter;
 mod renew_delegation_token;
 #[cfg(test)]
@@ -47,17 +51,18 @@ use std::{pin::Pin, rc::Rc};
 use milena_protocol::{
     api::{
         AddRaftVoterRequest, AlterClientQuotasRequest, AlterConfigsRequest,
-        AlterPartitionReassignmentsRequest, ApiKey, ApiVersionsRequest, CreateAclsRequest,
-        CreateDelegationTokenRequest, CreatePartitionsRequest, CreateTopicsRequest,
-        DeleteAclsRequest, DeleteRecordsRequest, DeleteTopicsRequest, DescribeAclsRequest,
-        DescribeClientQuotasRequest, DescribeClusterRequest, DescribeConfigsRequest,
-        DescribeDelegationTokenRequest, DescribeLogDirsRequest, DescribeProducersRequest,
-        DescribeQuorumRequest, DescribeTopicPartitionsRequest, ElectLeadersRequest,
-        ExpireDelegationTokenRequest, FetchRequest, IncrementalAlterConfigsRequest,
-        InitProducerIdRequest, ListConfigResourcesRequest, ListOffsetsRequest,
-        ListPartitionReassignmentsRequest, MetadataRequest, OffsetForLeaderEpochRequest,
-        RemoveRaftVoterRequest, RenewDelegationTokenRequest, UnregisterBrokerRequest,
-        UpdateFeaturesRequest,
+        AlterPartitionReassignmentsRequest, AlterUserScramCredentialsRequest, ApiKey,
+        ApiVersionsRequest, CreateAclsRequest, CreateDelegationTokenRequest,
+        CreatePartitionsRequest, CreateTopicsRequest, DeleteAclsRequest, DeleteRecordsRequest,
+        DeleteTopicsRequest, DescribeAclsRequest, DescribeClientQuotasRequest,
+        DescribeClusterRequest, DescribeConfigsRequest, DescribeDelegationTokenRequest,
+        DescribeLogDirsRequest, DescribeProducersRequest, DescribeQuorumRequest,
+        DescribeTopicPartitionsRequest, DescribeUserScramCredentialsRequest, ElectLeadersRequest,
+        ExpireDelegationTokenRequest, FetchRequest, GetTelemetrySubscriptionsRequest,
+        IncrementalAlterConfigsRequest, InitProducerIdRequest, ListConfigResourcesRequest,
+        ListOffsetsRequest, ListPartitionReassignmentsRequest, MetadataRequest,
+        OffsetForLeaderEpochRequest, PushTelemetryRequest, RemoveRaftVoterRequest,
+        RenewDelegationTokenRequest, UnregisterBrokerRequest, UpdateFeaturesRequest,
     },
     open_request,
 };
@@ -133,6 +138,8 @@ served! {
     alter_configs: AlterConfigs(AlterConfigsRequest<'_>),
     alter_partition_reassignments:
         AlterPartitionReassignments(AlterPartitionReassignmentsRequest<'_>),
+    alter_user_scram_credentials:
+        AlterUserScramCredentials(AlterUserScramCredentialsRequest<'_>),
     api_versions: ApiVersions(ApiVersionsRequest<'_>),
     create_acls: CreateAcls(CreateAclsRequest<'_>),
     create_delegation_token: CreateDelegationToken(CreateDelegationTokenRequest<'_>),
@@ -150,9 +157,12 @@ served! {
     describe_producers: DescribeProducers(DescribeProducersRequest<'_>),
     describe_quorum: DescribeQuorum(DescribeQuorumRequest<'_>),
     describe_topic_partitions: DescribeTopicPartitions(DescribeTopicPartitionsRequest<'_>),
+    describe_user_scram_credentials:
+        DescribeUserScramCredentials(DescribeUserScramCredentialsRequest<'_>),
     elect_leaders: ElectLeaders(ElectLeadersRequest<'_>),
     expire_delegation_token: ExpireDelegationToken(ExpireDelegationTokenRequest<'_>),
     fetch: Fetch(FetchRequest<'_>),
+    get_telemetry_subscriptions: GetTelemetrySubscriptions(GetTelemetrySubscriptionsRequest),
     incremental_alter_configs: IncrementalAlterConfigs(IncrementalAlterConfigsRequest<'_>),
     init_producer_id: InitProducerId(InitProducerIdRequest<'_>),
     list_config_resources: ListConfigResources(ListConfigResourcesRequest),
@@ -160,6 +170,7 @@ served! {
     list_partition_reassignments: ListPartitionReassignments(ListPartitionReassignmentsRequest<'_>),
     metadata: Metadata(MetadataRequest<'_>),
     offset_for_leader_epoch: OffsetForLeaderEpoch(OffsetForLeaderEpochRequest<'_>),
+    push_telemetry: PushTelemetry(PushTelemetryRequest<'_>),
     remove_raft_voter: RemoveRaftVoter(RemoveRaftVoterRequest<'_>),
     renew_delegation_token: RenewDelegationToken(RenewDelegationTokenRequest<'_>),
     unregister_broker: UnregisterBroker(UnregisterBrokerRequest),

@@ -320,6 +320,13 @@ fn cluster(denied: &mut Denied) {
     denied.expect(ApiKey::ListPartitionReassignments, &[CLUSTER], |_| {
         api::ListPartitionReassignmentsRequest::default()
     });
+    denied.expect(ApiKey::DescribeUserScramCredentials, &[CLUSTER], |_| {
+        api::DescribeUserScramCredentialsRequest::default()
+    });
+    denied.expect(ApiKey::AlterUserScramCredentials, &[CLUSTER], |_| {
+        let deletion = Default::default();
+        api::AlterUserScramCredentialsRequest { deletions: vec![deletion], upsertions: Vec::new() }
+    });
     denied.expect(ApiKey::DescribeAcls, &[CLUSTER], |_| api::DescribeAclsRequest::default());
     denied.expect(ApiKey::CreateAcls, &[CLUSTER], |name| {
         let rule =
@@ -341,6 +348,14 @@ fn unguarded(denied: &mut Denied) {
     denied.expect(ApiKey::DescribeCluster, &[], |_| api::DescribeClusterRequest {
         endpoint_type: 1,
         ..Default::default()
+    });
+    // It answers everybody with an id of its own.
+    let anybody = api::GetTelemetrySubscriptionsRequest::default();
+    let told = denied.rig.ask(ApiKey::GetTelemetrySubscriptions, &anybody);
+    assert_eq!(told["errorCode"], 0);
+    denied.asked.insert(ApiKey::GetTelemetrySubscriptions);
+    denied.expect(ApiKey::PushTelemetry, &[ErrorCode::InvalidRequest], |_| {
+        api::PushTelemetryRequest::default()
     });
     let not_allowed = [ErrorCode::DelegationTokenRequestNotAllowed];
     denied.expect(ApiKey::CreateDelegationToken, &not_allowed, |_| {

@@ -5,6 +5,7 @@ mod configs;
 mod denied;
 mod partitions;
 mod quotas;
+mod telemetry;
 
 use std::{
     io::{Read, Write},
