@@ -68,7 +68,9 @@ mod test {
 
     use super::*;
 
-    fn quotas(set: &[(&[(&str, Option<&str>)], f64)]) -> ClientQuotas {
+    type Entity<'a> = &'a [(&'a str, Option<&'a str>)];
+
+    fn quotas(set: &[(Entity<'_>, f64)]) -> ClientQuotas {
         let mut replay = Replay::new(Default::default());
         for (entity, value) in set {
             let entity = entity
@@ -90,7 +92,7 @@ mod test {
     fn the_most_particular_limit_holds() {
         let (user, client) = ("user", "client-id");
         // From the weakest to the strongest.
-        let all: [&[(&str, Option<&str>)]; 8] = [
+        let all: [Entity<'_>; 8] = [
             &[(client, None)],
             &[(client, Some("c"))],
             &[(user, None)],
