@@ -3,7 +3,7 @@
 use std::{
     net::SocketAddr,
     path::{Path, PathBuf},
-    sync::{Arc, OnceLock, RwLock},
+    sync::{Arc, OnceLock, PoisonError, RwLock},
     thread::JoinHandle,
     time::Duration,
 };
@@ -34,7 +34,7 @@ use crate::{
     log_config::{log_config, topic_config},
     network::{
         budget::Budget,
-        listeners::{Connections, accept_all},
+        listeners::{Allowed, Connections, accept_all},
         threads::IoThreads,
     },
     partition::{assign::Assigner, stray, table::Partitions},
@@ -119,6 +119,7 @@ impl Server {
         let unwritten = directories.clone();
         let elsewhere = move || unwritten.iter().map(|d| d.unwritten_bytes()).sum();
         let network = &config.network;
+        let allowing = Arc::clone(&shared_config);
         let broker = Arc::new(Broker {
             clock: Arc::clone(&outside.clock),
             disk: Arc::clone(&outside.disk),
@@ -131,10 +132,13 @@ impl Server {
                 drain_timeout: Duration::from_millis(config.node.shutdown_timeout_ms),
             },
             budget: Budget::new(config.node.memory_budget_bytes, Box::new(elsewhere)),
-            connections: Connections::new(
-                network.connections_max as usize,
-                network.connections_per_ip_max as usize,
-            ),
+            connections: Connections::new(move || {
+                let now = allowing.read().unwrap_or_else(PoisonError::into_inner);
+                Allowed {
+                    connections: now.network.connections_max as usize,
+                    of_one_ip: now.network.connections_per_ip_max as usize,
+                }
+            }),
             authorizer,
             metadata,
             features,

@@ -25,13 +25,25 @@ use super::{
 /// How long nothing is accepted after that failed for want of descriptors.
 const PAUSE: Duration = Duration::from_millis(100);
 
+/// How many connections there may be, in all and by address.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Allowed {
+    pub(crate) connections: usize,
+    pub(crate) of_one_ip: usize,
+}
+
 /// Counts connections, in all and by address.
-#[derive(Debug)]
 pub(crate) struct Connections {
-    max: usize,
-    max_per_ip: usize,
+    /// As it is now: it can be changed while the broker runs.
+    allowed: Box<dyn Fn() -> Allowed + Send + Sync>,
     count: AtomicUsize,
     by_ip: Mutex<BTreeMap<IpAddr, usize>>,
+}
+
+impl std::fmt::Debug for Connections {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Connections").field("count", &self.count).finish_non_exhaustive()
+    }
 }
 
 /// One connection that is counted.
@@ -39,8 +51,9 @@ pub(crate) struct Connections {
 struct Counted(Arc<Connections>, IpAddr);
 
 impl Connections {
-    pub(crate) fn new(max: usize, max_per_ip: usize) -> Arc<Self> {
-        Arc::new(Self { max, max_per_ip, count: AtomicUsize::new(0), by_ip: Mutex::default() })
+    pub(crate) fn new(allowed: impl Fn() -> Allowed + Send + Sync + 'static) -> Arc<Self> {
+        let (count, by_ip) = (AtomicUsize::new(0), Mutex::default());
+        Arc::new(Self { allowed: Box::new(allowed), count, by_ip })
     }
 
     #[cfg(test)]
@@ -49,12 +62,13 @@ impl Connections {
     }
 
     fn admit(self: &Arc<Self>, ip: IpAddr) -> Option<Permit> {
-        if self.count.load(Ordering::Relaxed) >= self.max {
+        let allowed = (self.allowed)();
+        if self.count.load(Ordering::Relaxed) >= allowed.connections {
             return None;
         }
         let mut by_ip = self.by_ip.lock().unwrap_or_else(PoisonError::into_inner);
         let of_ip = by_ip.entry(ip).or_default();
-        if *of_ip >= self.max_per_ip {
+        if *of_ip >= allowed.of_one_ip {
             return None;
         }
         *of_ip += 1;
@@ -128,7 +142,7 @@ mod test {
 
     #[test]
     fn connections_are_counted_in_all_and_by_address() {
-        let connections = Connections::new(3, 2);
+        let connections = Connections::new(|| Allowed { connections: 3, of_one_ip: 2 });
         let (one, two) = (IpAddr::from([127, 0, 0, 1]), IpAddr::from([127, 0, 0, 2]));
         let first = connections.admit(one).unwrap();
         let _second = connections.admit(one).unwrap();

@@ -81,6 +81,14 @@ fn a_change_for_all_brokers_is_in_force_at_once() {
         rig.server.as_ref().unwrap().broker().config().topic_defaults.max_message_bytes,
         4321
     );
+    let fewer = set(&mut rig, BROKER, "1", "max.connections.per.ip", Some("1"));
+    assert_eq!(fewer["errorCode"], 0, "{fewer}");
+    let address = rig.server.as_ref().unwrap().addresses()[0];
+    let mut second = std::net::TcpStream::connect_timeout(&address, super::PATIENCE).unwrap();
+    second.set_read_timeout(Some(super::PATIENCE)).unwrap();
+    let closed = std::io::Read::read(&mut second, &mut [0]);
+    let is_patience = |error: &std::io::Error| error.kind() == std::io::ErrorKind::WouldBlock;
+    assert!(!closed.as_ref().is_err_and(is_patience), "one is all that an address may have");
     let read_only = set(&mut rig, BROKER, "1", "node.id", Some("8"));
     assert_eq!(read_only["errorCode"], 42, "{read_only}");
 }
