@@ -1,0 +1,79 @@
+#!/bin/bash
+# run.sh [client...]: real clients, each from its registry, against one Milena: make a topic, produce
+# with every codec and acks, read from a position and by time, describe, alter, delete.
+#
+# Clients: kcat librdkafka kafka-python aiokafka franz-go java console rskafka; all of them if none
+# is named. MILENA names the binary (a release build is made without it); ADDRESS another broker
+# that runs already.
+set -euo pipefail
+here="$(cd "$(dirname "$0")" && pwd)"
+cd "$here"
+. ../kafka/rig.sh
+all=(kcat librdkafka kafka-python aiokafka franz-go java console rskafka)
+[ $# -gt 0 ] || set -- "${all[@]}"
+cache="${XDG_CACHE_HOME:-$HOME/.cache}/milena-compat"
+mkdir -p "$cache"
+work=$(mktemp -d)
+milena_pid=
+stop() {
+    [ -z "$milena_pid" ] || { kill "$milena_pid" 2>/dev/null && wait "$milena_pid"; } || true
+    rm -rf "$work"
+}
+trap stop EXIT
+
+if [ -z "${ADDRESS:-}" ]; then
+    if [ -z "${MILENA:-}" ]; then
+        (cd ../.. && cargo build -q --release -p milena)
+        target=$(cargo metadata --manifest-path ../../Cargo.toml --format-version 1 --no-deps \
+            | sed 's/.*"target_directory":"\([^"]*\)".*/\1/')
+        MILENA="$target/release/milena"
+    fi
+    "$MILENA" serve --override "log.dirs=$work/data" \
+        --override listeners=PLAINTEXT://127.0.0.1:0 >"$work/ready" 2>"$work/milena.log" &
+    milena_pid=$!
+    for _ in $(seq 100); do
+        [ ! -s "$work/ready" ] || break
+        sleep 0.1
+    done
+    ADDRESS=$(sed -n 's/^ready \([^ ]*\) .*/\1/p' "$work/ready")
+fi
+
+python() {
+    if [ ! -x "$cache/python/bin/python" ]; then
+        python3 -m venv "$cache/python"
+        "$cache/python/bin/pip" install -q -r python/requirements.txt
+    fi
+    "$cache/python/bin/python" -B "python/$1" "$ADDRESS"
+}
+
+tell() {
+    case $1 in
+        kcat) ./kcat.sh "$ADDRESS" ;;
+        console) ./console.sh "$ADDRESS" ;;
+        librdkafka | aiokafka) python "story_$1.py" ;;
+        kafka-python) python story_kafka_python.py ;;
+        franz-go) (cd go && go run . "$ADDRESS") ;;
+        rskafka) CARGO_TARGET_DIR="$cache/rust" cargo run -q --manifest-path rust/Cargo.toml "$ADDRESS" ;;
+        java)
+            ../kafka/get-jars.sh >&2
+            java -Dlog4j2.configurationFile=../kafka/log4j2.xml -Dkafka.log.level=ERROR \
+                -cp "$KAFKA_LIBS/*" java/Story.java "$ADDRESS"
+            ;;
+        *) echo "no client is called $1; there are: ${all[*]}" && return 1 ;;
+    esac
+}
+
+failures=0
+for client in "$@"; do
+    from=$SECONDS
+    # The last word of a story that ends well.
+    if tell "$client" >"$work/said" 2>"$work/complaints" \
+        && [ "$(tail -n 1 "$work/said")" = well ]; then
+        echo "$client: well, after $((SECONDS - from)) s"
+    else
+        failures=$((failures + 1))
+        echo "$client: FAILED"
+        tail -n 20 "$work/said" "$work/complaints"
+    fi
+done
+exit $((failures > 0))
