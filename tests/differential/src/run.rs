@@ -30,8 +30,8 @@ pub struct Exchange {
 #[derive(Clone, Copy, Debug)]
 pub struct Asking {
     pub address: SocketAddr,
-    /// How long the broker gets after what changes its metadata, and again for each new topic. Kafka answers before it knows
-    /// itself; Milena does not, and gets nothing.
+    /// How long the broker gets after what changes its metadata, and again for each new topic.
+    /// Kafka answers before it knows itself; Milena does not, and gets nothing.
     pub pause: Duration,
     /// Whether what the broker does not advertise is left out.
     pub only_advertised: bool,
