@@ -1,10 +1,17 @@
 //! Every bound of the broker that is not a configuration key, in one place.
 
+use std::time::Duration;
+
 /// What is read of a connection before it is known how long the frame is.
 pub(crate) const FIRST_READ_BYTES: usize = 16 << 10;
 
 /// A frame up to this length gets all of its buffer at once; a longer one as its bytes arrive.
 pub(crate) const FRAME_BYTES_AT_ONCE: usize = 1 << 20;
+
+/// While somebody waits for the memory budget, this much of every frame that is begun must arrive
+/// within [`STALLED_AFTER`], or its connection is closed.
+pub(crate) const STALLED_BYTES: usize = 128 << 10;
+pub(crate) const STALLED_AFTER: Duration = Duration::from_secs(1);
 
 /// Produce requests of one connection that wait for their records to become durable.
 pub(crate) const IN_FLIGHT_MAX: usize = 128;

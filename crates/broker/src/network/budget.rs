@@ -1,6 +1,8 @@
 //! The one budget for bytes in flight: frames as they arrive, batches that are in no segment yet,
 //! answers that are not sent yet. While it is spent sockets are not read, except the one whose
-//! frame is the oldest of the unfinished ones: it must be possible to finish something.
+//! frame is the oldest of the unfinished ones: it must be possible to finish something. Frames that
+//! are begun and not sent on must not keep the bytes that others wait for: they lose their
+//! connection.
 
 use std::{
     collections::BTreeMap,
@@ -10,7 +12,10 @@ use std::{
         atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
     },
     task::Waker,
+    time::Duration,
 };
+
+use crate::limits::{STALLED_AFTER, STALLED_BYTES};
 
 /// Bytes that somebody else counts, such as those on their way into a segment.
 type Elsewhere = Box<dyn Fn() -> u64 + Send + Sync>;
@@ -21,8 +26,25 @@ pub(crate) struct Budget {
     elsewhere: Elsewhere,
     tickets: AtomicU64,
     somebody_waits: AtomicBool,
-    /// Unfinished frames in the order in which they began; who waits has a waker.
-    unfinished: Mutex<BTreeMap<u64, Option<Waker>>>,
+    unfinished: Mutex<AllUnfinished>,
+}
+
+#[derive(Default)]
+struct AllUnfinished {
+    /// In the order in which they began.
+    frames: BTreeMap<u64, Unfinished>,
+    /// Since when it is watched which of them are sent on, while somebody waits.
+    watched_since: Option<Duration>,
+}
+
+/// A frame of which some has arrived.
+struct Unfinished {
+    waker: Waker,
+    /// It waits for the budget, not for its client.
+    is_waiting: bool,
+    /// What has arrived since it is watched.
+    arrived: usize,
+    is_stalled: bool,
 }
 
 impl fmt::Debug for Budget {
@@ -60,10 +82,15 @@ impl Budget {
         Charge { budget: Arc::clone(self), bytes: 0 }
     }
 
-    /// A place in the queue of unfinished frames.
-    pub(crate) fn ticket(self: &Arc<Self>) -> Ticket {
+    /// A place in the queue of unfinished frames; the waker is called when it may go on, or must
+    /// end.
+    pub(crate) fn ticket(self: &Arc<Self>, waker: &Waker) -> Ticket {
         let number = self.tickets.fetch_add(1, Ordering::Relaxed);
-        self.lock().insert(number, None);
+        let waker = waker.clone();
+        // Nothing is known against a newcomer yet.
+        let arrived = STALLED_BYTES;
+        let unfinished = Unfinished { waker, is_waiting: false, arrived, is_stalled: false };
+        self.lock().frames.insert(number, unfinished);
         Ticket { budget: Arc::clone(self), number }
     }
 
@@ -77,11 +104,37 @@ impl Budget {
 
     fn wake_all(&self) {
         self.somebody_waits.store(false, Ordering::SeqCst);
-        let wakers: Vec<Waker> = self.lock().values_mut().filter_map(Option::take).collect();
-        wakers.into_iter().for_each(Waker::wake);
+        for frame in self.lock().frames.values_mut() {
+            if std::mem::take(&mut frame.is_waiting) {
+                frame.waker.wake_by_ref();
+            }
+        }
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<u64, Option<Waker>>> {
+    /// Ends the frames whose clients do not send them on while others wait for the bytes that they
+    /// hold. To be called now and then.
+    pub(crate) fn end_stalled(&self, now: Duration) {
+        let is_short = self.is_waited_for() && self.is_spent();
+        let mut unfinished = self.lock();
+        if !is_short {
+            unfinished.watched_since = None;
+            return;
+        }
+        let since = unfinished.watched_since;
+        if since.is_some_and(|since| now < since + STALLED_AFTER) {
+            return;
+        }
+        unfinished.watched_since = Some(now);
+        for frame in unfinished.frames.values_mut() {
+            let arrived = std::mem::take(&mut frame.arrived);
+            frame.is_stalled = since.is_some() && !frame.is_waiting && arrived < STALLED_BYTES;
+            if frame.is_stalled {
+                frame.waker.wake_by_ref();
+            }
+        }
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, AllUnfinished> {
         self.unfinished.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -131,14 +184,32 @@ impl Ticket {
             return true;
         }
         let mut unfinished = self.budget.lock();
-        if unfinished.first_key_value().is_some_and(|(first, _)| *first == self.number) {
+        if unfinished.frames.first_key_value().is_some_and(|(first, _)| *first == self.number) {
             return true;
         }
-        unfinished.insert(self.number, Some(waker.clone()));
+        if let Some(frame) = unfinished.frames.get_mut(&self.number) {
+            frame.waker.clone_from(waker);
+            frame.is_waiting = true;
+        }
         self.budget.somebody_waits.store(true, Ordering::SeqCst);
         drop(unfinished);
         // Looked at again: bytes may have come back between the first look and the registration.
         !self.budget.is_spent()
+    }
+
+    /// Notes that more of the frame has arrived, where that may save it.
+    pub(crate) fn arrived(&self, bytes: usize) {
+        if self.budget.is_waited_for()
+            && let Some(frame) = self.budget.lock().frames.get_mut(&self.number)
+        {
+            frame.arrived += bytes;
+        }
+    }
+
+    /// Whether the frame is to be given up.
+    pub(crate) fn is_stalled(&self) -> bool {
+        self.budget.is_waited_for()
+            && self.budget.lock().frames.get(&self.number).is_some_and(|frame| frame.is_stalled)
     }
 }
 
@@ -146,11 +217,11 @@ impl Drop for Ticket {
     /// Another frame is the oldest now, and may go on although the budget is spent.
     fn drop(&mut self) {
         let mut unfinished = self.budget.lock();
-        unfinished.remove(&self.number);
-        let next = unfinished.first_entry().and_then(|mut next| next.get_mut().take());
-        drop(unfinished);
-        if let Some(next) = next {
-            next.wake();
+        unfinished.frames.remove(&self.number);
+        if let Some(mut next) = unfinished.frames.first_entry()
+            && std::mem::take(&mut next.get_mut().is_waiting)
+        {
+            next.get().waker.wake_by_ref();
         }
     }
 }
@@ -175,8 +246,8 @@ mod test {
     #[test]
     fn only_the_oldest_frame_goes_on_while_the_budget_is_spent() {
         let budget = Budget::new(100, Box::new(|| 0));
-        let (oldest, younger) = (budget.ticket(), budget.ticket());
         let (count, waker) = counting();
+        let (oldest, younger) = (budget.ticket(&waker), budget.ticket(&waker));
         let mut charge = budget.charge();
         charge.grow(99);
         assert!(younger.may_read(&waker));
@@ -193,8 +264,8 @@ mod test {
         let elsewhere = Arc::new(AtomicU64::new(90));
         let there = Arc::clone(&elsewhere);
         let budget = Budget::new(100, Box::new(move || there.load(Ordering::SeqCst)));
-        let (_oldest, younger) = (budget.ticket(), budget.ticket());
         let (count, waker) = counting();
+        let (_oldest, younger) = (budget.ticket(Waker::noop()), budget.ticket(&waker));
         let mut charge = budget.charge();
         charge.grow(20);
         assert!(!younger.may_read(&waker));
@@ -205,5 +276,27 @@ mod test {
         assert_eq!(count.0.load(Ordering::SeqCst), 1);
         drop(charge);
         assert_eq!(budget.used(), 0);
+    }
+
+    #[test]
+    fn who_sends_nothing_on_while_others_wait_is_ended_and_nobody_else() {
+        let budget = Budget::new(100, Box::new(|| 0));
+        let (count, waker) = counting();
+        let [stalled, sending, waiting] =
+            [&waker, Waker::noop(), Waker::noop()].map(|waker| budget.ticket(waker));
+        let mut charge = budget.charge();
+        charge.grow(100);
+        let are_stalled = || [&stalled, &sending, &waiting].map(Ticket::is_stalled);
+        let at = |windows: u32| budget.end_stalled(STALLED_AFTER * windows);
+        (0..10).for_each(at);
+        assert_eq!(are_stalled(), [false; 3], "nobody waits, so they may take their time");
+        assert!(!waiting.may_read(Waker::noop()));
+        at(10);
+        for window in 11..14 {
+            sending.arrived(STALLED_BYTES);
+            at(window);
+        }
+        assert_eq!(are_stalled(), [true, false, false]);
+        assert_eq!(count.0.load(Ordering::SeqCst), 3, "once a window, until it has gone");
     }
 }

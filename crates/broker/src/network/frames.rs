@@ -35,6 +35,8 @@ pub(crate) enum FrameError {
     Malformed(#[from] milena_protocol::wire::FrameError),
     #[error("the connection ended in the middle of a request")]
     CutShort,
+    #[error("a request was begun and not sent on, while others waited for the memory it holds")]
+    Stalled,
 }
 
 #[derive(Debug)]
@@ -77,7 +79,11 @@ impl Frames {
                 self.buffer = BytesMut::from(into.filled());
                 into.filled().len()
             } else {
-                let ticket = self.unfinished.get_or_insert_with(|| self.budget.ticket());
+                let ticket =
+                    self.unfinished.get_or_insert_with(|| self.budget.ticket(context.waker()));
+                if ticket.is_stalled() {
+                    return Poll::Ready(Err(FrameError::Stalled));
+                }
                 if !ticket.may_read(context.waker()) {
                     return Poll::Pending;
                 }
@@ -85,7 +91,11 @@ impl Frames {
                 let before = self.buffer.len();
                 let more = pin!(stream.read_buf(&mut self.buffer));
                 ready!(more.poll(context))?;
-                self.buffer.len() - before
+                let read = self.buffer.len() - before;
+                if let Some(ticket) = &self.unfinished {
+                    ticket.arrived(read);
+                }
+                read
             };
             self.charge.grow(read);
             match (read, self.buffer.is_empty()) {

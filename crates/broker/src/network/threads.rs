@@ -167,6 +167,7 @@ async fn sweep(worker: Rc<Worker>) {
         timer::sleep(nap).await;
         worker.broker.budget.wake();
         let now = worker.broker.clock.monotonic();
+        worker.broker.budget.end_stalled(now);
         let Some(idle_max) = idle_max.filter(|idle| now >= looked_at + *idle / 4) else { continue };
         looked_at = now;
         for handle in worker.connections.borrow().values() {
