@@ -1,0 +1,17 @@
+//! The binary as people run it: real processes, real files, real signals.
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::disallowed_methods,
+    reason = "tests, with processes, files and sockets of their own"
+)]
+
+#[allow(dead_code, reason = "the broker's own tests use the rest of it")]
+#[path = "../../../broker/tests/it/client.rs"]
+mod client;
+mod faults;
+mod hostile;
+mod invariants;
+mod load;
+mod process;
