@@ -1,6 +1,7 @@
 //! The one budget for bytes in flight: frames as they arrive, batches that are in no segment yet,
 //! answers that are not sent yet. While it is spent sockets are not read, except the one whose
-//! frame is the oldest of the unfinished ones: it must be possible to finish something. Frames that
+//! frame is the oldest of the unfinished ones: it must be possible to finish something. It waits too
+//! while the segments alone owe the whole budget, for they give back without its help. Frames that
 //! are begun and not sent on must not keep the bytes that others wait for: they lose their
 //! connection.
 
@@ -35,6 +36,16 @@ struct AllUnfinished {
     frames: BTreeMap<u64, Unfinished>,
     /// Since when it is watched which of them are sent on, while somebody waits.
     watched_since: Option<Duration>,
+}
+
+impl AllUnfinished {
+    fn wake_oldest(&mut self) {
+        if let Some(mut oldest) = self.frames.first_entry()
+            && std::mem::take(&mut oldest.get_mut().is_waiting)
+        {
+            oldest.get().waker.wake_by_ref();
+        }
+    }
 }
 
 /// A frame of which some has arrived.
@@ -73,6 +84,11 @@ impl Budget {
         self.used() >= self.limit
     }
 
+    /// Whether what is on its way into segments is enough to spend the budget.
+    fn is_spent_elsewhere(&self) -> bool {
+        (self.elsewhere)() as usize >= self.limit
+    }
+
     pub(crate) fn is_waited_for(&self) -> bool {
         self.somebody_waits.load(Ordering::Relaxed)
     }
@@ -96,10 +112,14 @@ impl Budget {
 
     /// Whoever waits looks again. Called when bytes were given back, here or elsewhere.
     pub(crate) fn wake(&self) {
-        if !self.somebody_waits.load(Ordering::SeqCst) || self.is_spent() {
+        if !self.somebody_waits.load(Ordering::SeqCst) {
             return;
         }
-        self.wake_all();
+        if !self.is_spent() {
+            self.wake_all();
+        } else if !self.is_spent_elsewhere() {
+            self.lock().wake_oldest();
+        }
     }
 
     fn wake_all(&self) {
@@ -184,7 +204,9 @@ impl Ticket {
             return true;
         }
         let mut unfinished = self.budget.lock();
-        if unfinished.frames.first_key_value().is_some_and(|(first, _)| *first == self.number) {
+        let is_oldest =
+            unfinished.frames.first_key_value().is_some_and(|(first, _)| *first == self.number);
+        if is_oldest && !self.budget.is_spent_elsewhere() {
             return true;
         }
         if let Some(frame) = unfinished.frames.get_mut(&self.number) {
@@ -218,11 +240,7 @@ impl Drop for Ticket {
     fn drop(&mut self) {
         let mut unfinished = self.budget.lock();
         unfinished.frames.remove(&self.number);
-        if let Some(mut next) = unfinished.frames.first_entry()
-            && std::mem::take(&mut next.get_mut().is_waiting)
-        {
-            next.get().waker.wake_by_ref();
-        }
+        unfinished.wake_oldest();
     }
 }
 
@@ -276,6 +294,24 @@ mod test {
         assert_eq!(count.0.load(Ordering::SeqCst), 1);
         drop(charge);
         assert_eq!(budget.used(), 0);
+    }
+
+    #[test]
+    fn not_even_the_oldest_frame_goes_on_while_the_segments_owe_the_whole_budget() {
+        let elsewhere = Arc::new(AtomicU64::new(100));
+        let there = Arc::clone(&elsewhere);
+        let budget = Budget::new(100, Box::new(move || there.load(Ordering::SeqCst)));
+        let (count, waker) = counting();
+        let (oldest, younger) = (budget.ticket(&waker), budget.ticket(Waker::noop()));
+        let mut charge = budget.charge();
+        charge.grow(100);
+        assert!(!oldest.may_read(&waker) && !younger.may_read(Waker::noop()));
+        budget.wake();
+        assert_eq!(count.0.load(Ordering::SeqCst), 0);
+        elsewhere.store(99, Ordering::SeqCst);
+        budget.wake();
+        assert_eq!(count.0.load(Ordering::SeqCst), 1);
+        assert!(oldest.may_read(&waker) && !younger.may_read(Waker::noop()));
     }
 
     #[test]
