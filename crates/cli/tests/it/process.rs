@@ -90,7 +90,7 @@ impl Process {
         self.child.wait().unwrap()
     }
 
-    /// The most memory, in KiB, that was resident since the last [`forget_peak`](Self::forget_peak).
+    /// The most memory, in KiB, that was resident since the peak was last forgotten.
     pub(crate) fn peak_kib(&self) -> u64 {
         let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
         let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();

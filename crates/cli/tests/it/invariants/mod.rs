@@ -81,7 +81,7 @@ mod test {
     #[test]
     fn each_invariant_sees_what_breaks_it() {
         sound().check();
-        assert!(is_refused(|story| drop(story.found[0].pop())), "lost");
+        assert!(is_refused(|story| story.found[0].truncate(2)), "lost");
         assert!(is_refused(|story| story.found[0][1].offset = 7), "elsewhere");
         assert!(is_refused(|story| story.acknowledged[0].offset = 0), "at another offset");
         let again = |number| Found { offset: 3, producer: 0, number };
