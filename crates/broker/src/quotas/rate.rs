@@ -58,7 +58,7 @@ impl Rate {
     /// Nothing was used within the window.
     pub(super) fn is_idle(&mut self, window: Window, now: Duration) -> bool {
         self.forget(window, now);
-        self.samples.is_empty()
+        self.samples.iter().all(|sample| sample.amount <= 0.0)
     }
 
     fn forget(&mut self, window: Window, now: Duration) {

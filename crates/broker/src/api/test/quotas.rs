@@ -98,6 +98,19 @@ fn who_fetches_too_much_gets_nothing_until_it_has_waited() {
 }
 
 #[test]
+fn a_batch_that_is_larger_than_the_quota_is_fetched_all_the_same() {
+    let mut rig = Rig::start("");
+    rig.create_topic("t");
+    produce(&mut rig, 60_000);
+    limit(&mut rig, "test", "consumer_byte_rate", 100.0);
+    let first = fetch(&mut rig);
+    assert_eq!(first["throttleTimeMs"], 0);
+    assert_eq!(first["responses"].as_array().unwrap().len(), 1, "a reader must get on");
+    rig.client_id = "another".to_owned();
+    assert_eq!(fetch(&mut rig)["throttleTimeMs"], 0);
+}
+
+#[test]
 fn who_keeps_a_thread_too_busy_has_to_wait() {
     let mut rig = Rig::start("");
     limit(&mut rig, "test", "request_percentage", 0.000_001);
