@@ -1,8 +1,8 @@
 //! The one budget for bytes in flight: frames as they arrive, batches that are in no segment yet,
 //! answers that are not sent yet. While it is spent sockets are not read, except the one whose
-//! frame is the oldest of the unfinished ones: it must be possible to finish something. It waits too
-//! while the segments alone owe the whole budget, for they give back without its help. Frames that
-//! are begun and not sent on must not keep the bytes that others wait for: they lose their
+//! frame is the oldest of the unfinished ones: it must be possible to finish something. It waits
+//! too while the segments alone owe the whole budget, for they give back without its help. Frames
+//! that are begun and not sent on must not keep the bytes that others wait for: they lose their
 //! connection.
 
 use std::{
