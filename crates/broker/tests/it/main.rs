@@ -9,6 +9,7 @@
 
 mod client;
 mod faults;
+mod fuzz;
 mod hostile;
 mod rig;
 mod story;
