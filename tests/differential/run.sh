@@ -12,7 +12,7 @@ work=$(mktemp -d)
 milena_pid=
 stop() {
     stop_broker KILL
-    [ -z "$milena_pid" ] || kill "$milena_pid" 2>/dev/null || true
+    [ -z "$milena_pid" ] || { kill "$milena_pid" 2>/dev/null && wait "$milena_pid"; } || true
     rm -rf "$work"
 }
 trap stop EXIT
