@@ -8,10 +8,16 @@ use std::{
     time::{Duration, Instant},
 };
 
-use milena_protocol::ErrorCode;
+use milena_protocol::{
+    ErrorCode,
+    api::{
+        ApiKey, DeleteRecordsRequest, DeleteRecordsResponse,
+        delete_records::request::{DeleteRecordsPartition, DeleteRecordsTopic},
+    },
+};
 
 use crate::{
-    client::{Client, batch},
+    client::{Client, batch, code},
     rig::Rig,
 };
 
@@ -77,6 +83,54 @@ fn fault_37_the_start_of_a_log_moves_only_forwards_under_its_readers() {
         assert_eq!(client.fetch("t", 0, before - 1).code, ErrorCode::OffsetOutOfRange);
         assert_eq!(client.offset_at("t", 0, -1), Ok(150));
     }
+}
+
+/// Moves the start of `t`'s only partition; answers with where it is now.
+fn delete_records(client: &mut Client, offset: i64) -> Result<i64, ErrorCode> {
+    let partition = DeleteRecordsPartition { partition_index: 0, offset, ..Default::default() };
+    let topic = DeleteRecordsTopic { name: "t", partitions: vec![partition], ..Default::default() };
+    let request =
+        DeleteRecordsRequest { topics: vec![topic], timeout_ms: 10_000, ..Default::default() };
+    let answer = client.call(ApiKey::DeleteRecords, 2, &request).unwrap();
+    let told = &answer.read::<DeleteRecordsResponse<'_>>().topics[0].partitions[0];
+    match code(told.error_code) {
+        ErrorCode::None => Ok(told.low_watermark),
+        other => Err(other),
+    }
+}
+
+#[test]
+fn fault_37_delete_records_takes_what_it_says_and_nothing_else() {
+    let mut rig = Rig::start("");
+    let mut client = rig.client();
+    assert_eq!(client.create_topic("t", 1, &[("segment.bytes", "1048576")]), ErrorCode::None);
+    for round in 0..9 {
+        for number in 0..10 {
+            let value = (round * 10 + number).to_string();
+            let produced = client.produce("t", 0, &batch(&[value.repeat(20_000)]));
+            assert_eq!(produced.base_offset, round * 10 + number);
+        }
+        let (start, end) = (round * 10 + 7, round * 10 + 10);
+        assert_eq!(delete_records(&mut client, start), Ok(start));
+        assert_eq!(delete_records(&mut client, start - 5), Ok(start), "it never goes back");
+        assert_eq!(delete_records(&mut client, end + 1), Err(ErrorCode::OffsetOutOfRange));
+        [Rig::stop, Rig::kill, Rig::cut_power][round as usize % 3](&mut rig);
+        rig.start_again().unwrap();
+        client = rig.client();
+        // What was deleted last may be back after a kill, what was deleted before an append not.
+        let now = client.offset_at("t", 0, -2).unwrap();
+        assert!((start - 10..=start).contains(&now), "round {round}: {now}, not {start}");
+        assert!(now == start || round % 3 != 0, "round {round}: {now} after a stop in order");
+        assert_eq!(delete_records(&mut client, start), Ok(start));
+        assert_eq!(client.fetch("t", 0, start - 1).code, ErrorCode::OffsetOutOfRange);
+        let left = client.read_all("t", 0, start).unwrap();
+        let expected = (start..end).map(|offset| (offset, offset.to_string().repeat(20_000)));
+        let expected: Vec<_> = expected.map(|(at, value)| (at, value.into_bytes())).collect();
+        assert_eq!(left, expected);
+    }
+    // -1 means all that is committed.
+    assert_eq!(delete_records(&mut client, -1), Ok(90));
+    assert_eq!(client.read_all("t", 0, 90).unwrap(), []);
 }
 
 #[test]
