@@ -13,7 +13,7 @@ use std::{
 use milena_env::{
     Clock, Disk, SimulatedClock, SimulatedDisk,
     disk::Open,
-    net::{TcpStream, accept, connect, fd, listen},
+    net::{TcpStream, accept, connect, listen},
     timer::{sleep, timeout},
 };
 use milena_simulation::{EPOCH, world};
@@ -52,7 +52,6 @@ async fn ping(stream: &mut TcpStream, number: u8) -> io::Result<()> {
 
 async fn ask(trace: &RefCell<Trace>) -> io::Result<()> {
     let mut stream = connect("server:9092").await?;
-    assert!(fd(&stream).is_none());
     for number in 0..PINGS {
         if number == PINGS / 2 {
             turmoil::partition("client", "server");

@@ -1,5 +1,8 @@
 //! DeleteRecords: everything below an offset goes, at once for readers and later on disk.
 
+use std::time::Duration;
+
+use milena_env::timer;
 use milena_protocol::{
     ErrorCode, Offset,
     api::{
@@ -20,6 +23,8 @@ use crate::{
 
 /// What a request says for everything that consumers can see.
 const HIGH_WATERMARK: i64 = -1;
+/// Not an error of Kafka's: whether it is one shows when the journal has the deletion.
+const UNSETTLED: i16 = i16::MIN;
 /// Where the log starts is not told.
 const NO_LOW_WATERMARK: i64 = -1;
 
@@ -36,11 +41,13 @@ pub(super) async fn handle(call: &Call<'_>, request: DeleteRecordsRequest<'_>) -
                 Some(_) if topics::is_internal(asked.name) => Err(ErrorCode::InvalidTopicException),
                 Some(partition) => delete_below(partition, wanted.offset),
             };
-            let code = deleted.as_ref().err().copied().unwrap_or(ErrorCode::None);
-            DeleteRecordsPartitionResult {
-                partition_index: wanted.partition_index,
-                low_watermark: deleted.unwrap_or(NO_LOW_WATERMARK),
-                error_code: code as i16,
+            match deleted {
+                Err(code) => refusal(wanted.partition_index, code),
+                Ok(low_watermark) => DeleteRecordsPartitionResult {
+                    partition_index: wanted.partition_index,
+                    low_watermark,
+                    error_code: UNSETTLED,
+                },
             }
         };
         results.push(DeleteRecordsTopicResult {
@@ -48,7 +55,41 @@ pub(super) async fn handle(call: &Call<'_>, request: DeleteRecordsRequest<'_>) -
             partitions: asked.partitions.iter().map(answer).collect(),
         });
     }
+    // All are on their way before any is waited for.
+    let timeout = Duration::from_millis(request.timeout_ms.max(0).unsigned_abs().into());
+    timer::timeout(timeout, settle(call, &mut results)).await;
+    for result in results.iter_mut().flat_map(|topic| &mut topic.partitions) {
+        if result.error_code == UNSETTLED {
+            *result = refusal(result.partition_index, ErrorCode::RequestTimedOut);
+        }
+    }
     call.answer(&DeleteRecordsResponse { topics: results, ..Default::default() })
+}
+
+fn refusal(partition_index: i32, code: ErrorCode) -> DeleteRecordsPartitionResult {
+    let error_code = code as i16;
+    DeleteRecordsPartitionResult { partition_index, low_watermark: NO_LOW_WATERMARK, error_code }
+}
+
+/// Waits until the journal has every deletion: what is answered does not come back.
+async fn settle(call: &Call<'_>, results: &mut [DeleteRecordsTopicResult<'_>]) {
+    for topic in results {
+        let known = call.broker().partitions.by_name(topic.name);
+        let unsettled = topic.partitions.iter_mut().filter(|it| it.error_code == UNSETTLED);
+        for result in unsettled {
+            let index = result.partition_index;
+            let partition = known.as_ref().and_then(|known| known.partition(index));
+            let is_settled = match partition {
+                Some(partition) => partition.log.wait_deleted(Offset(result.low_watermark)).await,
+                None => false,
+            };
+            if is_settled {
+                result.error_code = ErrorCode::None as i16;
+            } else {
+                *result = refusal(index, ErrorCode::KafkaStorageError);
+            }
+        }
+    }
 }
 
 /// Says where the log starts now.

@@ -19,6 +19,8 @@ use milena_protocol::Offset;
 enum End {
     Appended,
     Durable,
+    /// The start that the journal knows of.
+    Start,
 }
 
 #[derive(Debug)]
@@ -99,6 +101,7 @@ impl Ends {
 
     pub(super) fn raise_durable_start(&self, to: Offset) {
         self.durable_start.fetch_max(to.0, Ordering::AcqRel);
+        self.wake(|waiter| waiter.end == End::Start && waiter.offset <= to);
     }
 
     pub(super) fn reset_durable_start(&self, to: Offset) {
@@ -173,10 +176,17 @@ impl Ends {
         self.wait(End::Durable, offset).await
     }
 
+    /// Waits until the journal knows that the log starts at `offset` or behind it; `false` if that
+    /// will not happen.
+    pub(super) async fn wait_start(&self, offset: Offset) -> bool {
+        self.wait(End::Start, offset).await
+    }
+
     async fn wait(&self, end: End, offset: Offset) -> bool {
         let reached = || match end {
             End::Appended => self.appended() >= offset,
             End::Durable => self.durable() >= offset,
+            End::Start => self.durable_start() >= offset,
         };
         let decided = || {
             if reached() {

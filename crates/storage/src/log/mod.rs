@@ -178,6 +178,12 @@ impl Log {
         self.ends.wait_durable(offset).await
     }
 
+    /// Waits until what [`Log::delete_records`] deleted below `offset` stays deleted, whatever
+    /// happens; `false` if the log was closed or its directory went offline before.
+    pub async fn wait_deleted(&self, offset: Offset) -> bool {
+        self.ends.wait_start(offset).await
+    }
+
     /// Waits until everything below `offset` is appended; `false` as above.
     pub async fn wait_appended(&self, offset: Offset) -> bool {
         self.ends.wait_appended(offset).await
