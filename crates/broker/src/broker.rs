@@ -1,10 +1,8 @@
 //! What all parts of a broker share.
 
-use std::{
-    sync::{Arc, PoisonError, RwLock},
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
+use arc_swap::ArcSwap;
 use milena_config::ServerConfig;
 use milena_env::{Clock, Disk};
 use milena_metadata::{
@@ -36,14 +34,16 @@ pub(crate) struct NetworkSettings {
     pub(crate) drain_timeout: Duration,
 }
 
+/// The settings as they are now: some keys can be changed while the broker runs.
+pub(crate) type SharedConfig = Arc<ArcSwap<ServerConfig>>;
+
 #[derive(Debug)]
 pub(crate) struct Broker {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) disk: Arc<dyn Disk>,
     pub(crate) cluster_id: String,
     pub(crate) node_id: i32,
-    /// As it is now: some keys can be changed while the broker runs.
-    pub(crate) config: Arc<RwLock<Arc<ServerConfig>>>,
+    pub(crate) config: SharedConfig,
     pub(crate) network: NetworkSettings,
     pub(crate) budget: Arc<Budget>,
     pub(crate) connections: Arc<Connections>,
@@ -66,7 +66,7 @@ impl Broker {
     }
 
     pub(crate) fn config(&self) -> Arc<ServerConfig> {
-        Arc::clone(&self.config.read().unwrap_or_else(PoisonError::into_inner))
+        self.config.load_full()
     }
 
     /// The name of the listener at this place of the configuration.

@@ -1,12 +1,9 @@
 //! What the controller asks about configuration, answered from Kafka's keys.
 
-use std::{
-    borrow::Cow,
-    sync::{Arc, PoisonError, RwLock},
-};
+use std::borrow::Cow;
 
 use milena_config::{
-    Scope, ServerConfig,
+    Scope,
     change::{Target, validate},
     definition::Type,
     describe,
@@ -16,20 +13,16 @@ use milena_metadata::{
     image::{Config, ConfigResource, MetadataImage, ResourceType},
 };
 
-use crate::log_config::entries;
+use crate::{broker::SharedConfig, log_config::entries};
 
 #[derive(Debug)]
 pub(crate) struct Schema {
-    config: Arc<RwLock<Arc<ServerConfig>>>,
+    config: SharedConfig,
 }
 
 impl Schema {
-    pub(crate) fn new(config: Arc<RwLock<Arc<ServerConfig>>>) -> Self {
+    pub(crate) fn new(config: SharedConfig) -> Self {
         Self { config }
-    }
-
-    fn config(&self) -> Arc<ServerConfig> {
-        Arc::clone(&self.config.read().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
@@ -60,7 +53,7 @@ impl ConfigSchema for Schema {
         let Some(target) = target(resource) else { return Ok(()) };
         let judged = target
             .check_name(&resource.name)
-            .and_then(|()| validate(target, &entries(config), &self.config()));
+            .and_then(|()| validate(target, &entries(config), &self.config.load()));
         judged.map_err(|error| ApiError::new(error.code(), error.to_string()))
     }
 
@@ -81,6 +74,6 @@ impl ConfigSchema for Schema {
             is_sensitive: described.is_sensitive,
             source: described.source as i8,
         };
-        describe::topic(&entries(own), &self.config()).into_iter().map(effective).collect()
+        describe::topic(&entries(own), &self.config.load()).into_iter().map(effective).collect()
     }
 }

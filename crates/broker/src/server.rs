@@ -3,11 +3,12 @@
 use std::{
     net::SocketAddr,
     path::{Path, PathBuf},
-    sync::{Arc, OnceLock, PoisonError, RwLock},
+    sync::{Arc, OnceLock},
     thread::JoinHandle,
     time::Duration,
 };
 
+use arc_swap::ArcSwap;
 use milena_config::{
     ServerConfig,
     server::{Listener, SecurityProtocol},
@@ -84,7 +85,7 @@ impl Server {
         let cluster_id = first.meta().cluster_id.clone();
         let partitions = Arc::new(Partitions::default());
         let node_id = config.node.id;
-        let shared_config = Arc::new(RwLock::new(Arc::new(config.clone())));
+        let shared_config = Arc::new(ArcSwap::from_pointee(config.clone()));
         let assigner = Assigner::new(
             node_id,
             directories.clone(),
@@ -133,7 +134,7 @@ impl Server {
             },
             budget: Budget::new(config.node.memory_budget_bytes, Box::new(elsewhere)),
             connections: Connections::new(move || {
-                let now = allowing.read().unwrap_or_else(PoisonError::into_inner);
+                let now = allowing.load();
                 Allowed {
                     connections: now.network.connections_max as usize,
                     of_one_ip: now.network.connections_per_ip_max as usize,

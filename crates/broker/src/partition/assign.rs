@@ -1,12 +1,9 @@
 //! What the metadata assign to this broker: partitions come, change and go. Runs on the metadata
 //! thread, before anybody hears of the change.
 
-use std::{
-    path::PathBuf,
-    sync::{Arc, PoisonError, RwLock},
-};
+use std::{path::PathBuf, sync::Arc};
 
-use milena_config::{ServerConfig, TopicConfig};
+use milena_config::TopicConfig;
 use milena_metadata::{
     Publisher,
     image::{
@@ -21,7 +18,10 @@ use super::{
     Leader, Partition,
     table::{Partitions, Topic},
 };
-use crate::log_config::{entries, log_config, topic_config};
+use crate::{
+    broker::SharedConfig,
+    log_config::{entries, log_config, topic_config},
+};
 
 /// Creates, changes and deletes the partitions that are here.
 #[derive(Debug)]
@@ -29,7 +29,7 @@ pub(crate) struct Assigner {
     node_id: i32,
     directories: Vec<Arc<LogDirectory>>,
     partitions: Arc<Partitions>,
-    config: Arc<RwLock<Arc<ServerConfig>>>,
+    config: SharedConfig,
 }
 
 impl Assigner {
@@ -37,17 +37,13 @@ impl Assigner {
         node_id: i32,
         directories: Vec<Arc<LogDirectory>>,
         partitions: Arc<Partitions>,
-        config: Arc<RwLock<Arc<ServerConfig>>>,
+        config: SharedConfig,
     ) -> Self {
         Self { node_id, directories, partitions, config }
     }
 
-    fn config(&self) -> Arc<ServerConfig> {
-        Arc::clone(&self.config.read().unwrap_or_else(PoisonError::into_inner))
-    }
-
     fn take_in(&self, image: &MetadataImage, topic: &TopicImage, changed: &[i32]) {
-        let config = self.config();
+        let config = self.config.load();
         let settings = topic_config(&config, image, &topic.name);
         let known = self.partitions.by_id(topic.id);
         let mut here = known.map_or_else(|| Topic::new(&topic.name, topic.id), |t| (*t).clone());
@@ -130,12 +126,12 @@ impl Assigner {
         let of = |name: &str| {
             entries(image.configs.of(&ConfigResource::new(ResourceType::Broker, name)))
         };
-        let before = self.config();
+        let before = self.config.load_full();
         let changed = match before.changed(&of(""), &of(&own)) {
             Ok(changed) => Arc::new(changed),
             Err(error) => return tracing::error!(%error, "changed settings cannot be used"),
         };
-        *self.config.write().unwrap_or_else(PoisonError::into_inner) = Arc::clone(&changed);
+        self.config.store(Arc::clone(&changed));
         if changed.topic_defaults != before.topic_defaults || changed.logs != before.logs {
             for topic in self.partitions.all() {
                 self.reconfigure(image, &topic.name);
@@ -145,7 +141,7 @@ impl Assigner {
 
     fn reconfigure(&self, image: &MetadataImage, topic: &str) {
         let Some(here) = self.partitions.by_name(topic) else { return };
-        let config = self.config();
+        let config = self.config.load();
         let settings = topic_config(&config, image, topic);
         let known = image.topics.by_name(topic);
         for partition in here.partitions() {
