@@ -94,6 +94,7 @@ impl Server {
         );
         let controller = controller_options(&config, &cluster_id);
         let features = controller.features.clone();
+        let endpoints = ports.endpoints(&config);
         let (failed, failure) = oneshot::channel();
         let metadata = MetadataNode::start(NodeOptions {
             node_id,
@@ -101,12 +102,12 @@ impl Server {
             disk: Arc::clone(&outside.disk),
             clock: Arc::clone(&outside.clock),
             random: Random::from_seed(outside.random.next_u64()),
-            controller_endpoints: ports.endpoints(&config),
+            controller_endpoints: endpoints.clone(),
             controller,
             schema: Arc::new(Schema::new(Arc::clone(&shared_config))),
             broker: Some(BrokerOptions {
                 incarnation: new_uuid(&mut outside.random),
-                endpoints: ports.endpoints(&config),
+                endpoints,
                 rack: config.node.rack.clone(),
                 directories: directories.iter().filter_map(|d| d.meta().directory_id).collect(),
                 previous_epoch: previous_epoch(&directories),
@@ -326,10 +327,11 @@ fn open_directories(
         Ok(seen) => drop(image.set(seen)),
         Err(error) => tracing::warn!(%error, "logs are opened with the broker's own settings"),
     };
+    let defaults = log_config(config, &config.topic_defaults);
     let settings = |topic: &str| match image.get() {
         _ if topic == METADATA_TOPIC => Arc::new(milena_metadata::quorum::log_config()),
         Some(image) => log_config(config, &topic_config(config, image, topic)),
-        None => log_config(config, &config.topic_defaults),
+        None => Arc::clone(&defaults),
     };
     for path in &config.logs.directories {
         let metadata_log = TopicPartition { topic: METADATA_TOPIC.into(), partition: 0 };

@@ -12,7 +12,7 @@ use milena_metadata::{
     },
 };
 use milena_protocol::{LeaderEpoch, Uuid};
-use milena_storage::{LogDirectory, StorageError, TopicPartition};
+use milena_storage::{Log, LogConfig, LogDirectory, StorageError, TopicPartition};
 
 use super::{
     Leader, Partition,
@@ -45,6 +45,8 @@ impl Assigner {
     fn take_in(&self, image: &MetadataImage, topic: &TopicImage, changed: &[i32]) {
         let config = self.config.load();
         let settings = topic_config(&config, image, &topic.name);
+        // One for all logs of the topic: there may be very many.
+        let of_logs = log_config(&config, &settings);
         let known = self.partitions.by_id(topic.id);
         let mut here = known.map_or_else(|| Topic::new(&topic.name, topic.id), |t| (*t).clone());
         for index in changed {
@@ -59,7 +61,7 @@ impl Assigner {
             }
             let name = TopicPartition { topic: (*topic.name).into(), partition: *index };
             let wanted = assigned.directory(self.node_id).unwrap_or(Uuid::ZERO);
-            match self.open(&name, topic.id, wanted, || log_config(&config, &settings)) {
+            match self.open(&name, topic.id, wanted, &of_logs) {
                 Ok(log) => {
                     let min_in_sync = min_in_sync(&settings, assigned);
                     let assigned = Assigned::of(assigned, self.node_id);
@@ -82,13 +84,13 @@ impl Assigner {
         name: &TopicPartition,
         topic_id: Uuid,
         wanted: Uuid,
-        config: impl FnOnce() -> Arc<milena_storage::LogConfig>,
-    ) -> Result<Arc<milena_storage::Log>, StorageError> {
+        config: &Arc<LogConfig>,
+    ) -> Result<Arc<Log>, StorageError> {
         let existing = self.directories.iter().find_map(|directory| directory.log(name));
         if let Some(log) = existing
             && (log.topic_id() == topic_id || log.topic_id() == Uuid::ZERO)
         {
-            log.configure(config())?;
+            log.configure(Arc::clone(config))?;
             return Ok(log);
         }
         let online = || self.directories.iter().filter(|directory| directory.offline().is_none());
@@ -99,7 +101,7 @@ impl Assigner {
             let reason = "so are all others: no partition can be created".to_owned();
             return Err(StorageError::Offline { path, reason });
         };
-        directory.create(name.clone(), topic_id, config())
+        directory.create(name.clone(), topic_id, Arc::clone(config))
     }
 
     fn let_go(&self, topic: &TopicImage) {
@@ -143,12 +145,13 @@ impl Assigner {
         let Some(here) = self.partitions.by_name(topic) else { return };
         let config = self.config.load();
         let settings = topic_config(&config, image, topic);
+        let of_logs = log_config(&config, &settings);
         let known = image.topics.by_name(topic);
         for partition in here.partitions() {
             if let Some(assigned) = known.and_then(|topic| topic.partition(partition.index())) {
                 partition.set_min_in_sync(min_in_sync(&settings, assigned));
             }
-            if let Err(error) = partition.log.configure(log_config(&config, &settings)) {
+            if let Err(error) = partition.log.configure(Arc::clone(&of_logs)) {
                 tracing::error!(partition = %partition.log.name(), %error, "not reconfigured");
             }
         }
