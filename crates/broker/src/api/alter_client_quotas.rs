@@ -10,22 +10,13 @@ use milena_protocol::{
 };
 
 use super::{Call, Outcome};
-use crate::{
-    authorizer::{Operation, Resource},
-    error_map::ToCode,
-};
+use crate::authorizer::{Operation, Resource};
 
 pub(super) async fn handle(call: &Call<'_>, request: AlterClientQuotasRequest<'_>) -> Outcome {
     if !call.may(Operation::AlterConfigs, Resource::Cluster) {
         return refuse(call, &request, ErrorCode::ClusterAuthorizationFailed);
     }
-    match call.broker().metadata.call::<AlterClientQuotas>(&request).await {
-        Ok(answer) => match answer.message() {
-            Ok(response) => call.answer(&response),
-            Err(error) => Outcome::close(&error),
-        },
-        Err(error) => refuse(call, &request, error.code()),
-    }
+    call.relay::<AlterClientQuotas>(&request, |code| refuse(call, &request, code)).await
 }
 
 fn refuse(call: &Call<'_>, request: &AlterClientQuotasRequest<'_>, code: ErrorCode) -> Outcome {

@@ -7,10 +7,7 @@ use milena_protocol::{
 };
 
 use super::{Call, Outcome};
-use crate::{
-    authorizer::{Operation, Resource},
-    error_map::ToCode,
-};
+use crate::authorizer::{Operation, Resource};
 
 pub(super) async fn handle(
     call: &Call<'_>,
@@ -23,13 +20,5 @@ pub(super) async fn handle(
     if !call.may(Operation::Alter, Resource::Cluster) {
         return refuse(ErrorCode::ClusterAuthorizationFailed);
     }
-    let answer = call.broker().metadata.call::<AlterPartitionReassignments>(&request).await;
-    let answer = match answer {
-        Ok(answer) => answer,
-        Err(error) => return refuse(error.code()),
-    };
-    match answer.message() {
-        Ok(response) => call.answer(&response),
-        Err(error) => Outcome::close(&error),
-    }
+    call.relay::<AlterPartitionReassignments>(&request, refuse).await
 }

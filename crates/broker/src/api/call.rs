@@ -2,8 +2,9 @@
 
 use std::{fmt::Display, rc::Rc, sync::Arc};
 
+use milena_metadata::controller;
 use milena_protocol::{
-    EncodeError, Message, OpenedRequest,
+    EncodeError, ErrorCode, Message, OpenedRequest,
     header::ResponseHeader,
     versions::Api,
     wire::{self, Writer},
@@ -12,6 +13,7 @@ use milena_protocol::{
 use crate::{
     authorizer::{Operation, Resource},
     broker::Broker,
+    error_map::ToCode,
     network::{
         connection::Client,
         outgoing::{Answer, FileRange},
@@ -94,6 +96,22 @@ impl<'a> Call<'a> {
 
     pub(crate) fn answer<'m>(&self, response: &impl Message<'m>) -> Outcome {
         self.reply.answer(response)
+    }
+
+    /// Has the controller serve the request, and passes its answer on as it is; `refuse` answers
+    /// where the controller does not.
+    pub(crate) async fn relay<C: controller::Call>(
+        &self,
+        request: &C::Request<'_>,
+        refuse: impl FnOnce(ErrorCode) -> Outcome,
+    ) -> Outcome {
+        match self.broker().metadata.call::<C>(request).await {
+            Ok(answer) => match answer.message() {
+                Ok(response) => self.answer(&response),
+                Err(error) => Outcome::close(&error),
+            },
+            Err(error) => refuse(error.code()),
+        }
     }
 }
 

@@ -10,23 +10,13 @@ use milena_protocol::{
 };
 
 use super::{Call, Outcome};
-use crate::{
-    authorizer::{Operation, Resource},
-    error_map::ToCode,
-};
+use crate::authorizer::{Operation, Resource};
 
 pub(super) async fn handle(call: &Call<'_>, request: ElectLeadersRequest<'_>) -> Outcome {
     if !call.may(Operation::Alter, Resource::Cluster) {
         return refuse(call, &request, ErrorCode::ClusterAuthorizationFailed);
     }
-    let answer = match call.broker().metadata.call::<ElectLeaders>(&request).await {
-        Ok(answer) => answer,
-        Err(error) => return refuse(call, &request, error.code()),
-    };
-    match answer.message() {
-        Ok(response) => call.answer(&response),
-        Err(error) => Outcome::close(&error),
-    }
+    call.relay::<ElectLeaders>(&request, |code| refuse(call, &request, code)).await
 }
 
 /// Says it partition by partition as well: the first version has no other place for it.

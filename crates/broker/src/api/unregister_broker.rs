@@ -7,10 +7,7 @@ use milena_protocol::{
 };
 
 use super::{Call, Outcome};
-use crate::{
-    authorizer::{Operation, Resource},
-    error_map::ToCode,
-};
+use crate::authorizer::{Operation, Resource};
 
 pub(super) async fn handle(call: &Call<'_>, request: UnregisterBrokerRequest) -> Outcome {
     let refuse = |code: ErrorCode| {
@@ -19,12 +16,5 @@ pub(super) async fn handle(call: &Call<'_>, request: UnregisterBrokerRequest) ->
     if !call.may(Operation::Alter, Resource::Cluster) {
         return refuse(ErrorCode::ClusterAuthorizationFailed);
     }
-    let answer = match call.broker().metadata.call::<UnregisterBroker>(&request).await {
-        Ok(answer) => answer,
-        Err(error) => return refuse(error.code()),
-    };
-    match answer.message() {
-        Ok(response) => call.answer(&response),
-        Err(error) => Outcome::close(&error),
-    }
+    call.relay::<UnregisterBroker>(&request, refuse).await
 }
