@@ -189,5 +189,9 @@ pub fn list<'i>(
             asked.collect()
         }
     };
-    ListPartitionReassignmentsResponse { topics, ..ListPartitionReassignmentsResponse::default() }
+    ListPartitionReassignmentsResponse {
+        topics,
+        error_message: None,
+        ..ListPartitionReassignmentsResponse::default()
+    }
 }
