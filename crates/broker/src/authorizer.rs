@@ -60,9 +60,6 @@ pub(crate) fn operations(all: &[Operation], may: impl Fn(Operation) -> bool) -> 
     all.iter().filter(|operation| may(**operation)).fold(0, |bits, one| bits | 1 << *one as u8)
 }
 
-/// Kafka's words where access rules are asked about and nobody looks at them.
-pub(crate) const NO_AUTHORIZER: &str = "No Authorizer is configured.";
-
 /// The principal of whoever has not said who they are.
 pub(crate) const USER: &str = "User";
 pub(crate) const ANONYMOUS: &str = "ANONYMOUS";

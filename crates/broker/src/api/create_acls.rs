@@ -1,20 +1,14 @@
 //! CreateAcls: without an authorizer nobody would ask them.
 
-use milena_protocol::{
-    ErrorCode,
-    api::{CreateAclsRequest, CreateAclsResponse, create_acls::response::AclCreationResult},
+use milena_protocol::api::{
+    CreateAclsRequest, CreateAclsResponse, create_acls::response::AclCreationResult,
 };
 
-use super::{Call, Outcome};
-use crate::authorizer::{NO_AUTHORIZER, Operation, Resource};
+use super::{Call, Outcome, acls};
+use crate::authorizer::Operation;
 
 pub(super) async fn handle(call: &Call<'_>, request: CreateAclsRequest<'_>) -> Outcome {
-    let (code, message) = if call.may(Operation::Alter, Resource::Cluster) {
-        (ErrorCode::SecurityDisabled, NO_AUTHORIZER)
-    } else {
-        let code = ErrorCode::ClusterAuthorizationFailed;
-        (code, code.message())
-    };
+    let (code, message) = acls::refuse(call, Operation::Alter, acls::NO_AUTHORIZER);
     let refused = AclCreationResult { error_code: code as i16, error_message: Some(message) };
     let results = request.creations.iter().map(|_| refused.clone()).collect();
     call.answer(&CreateAclsResponse { results, ..Default::default() })

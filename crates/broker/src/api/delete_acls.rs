@@ -1,20 +1,14 @@
 //! DeleteAcls: without an authorizer there are none to delete.
 
-use milena_protocol::{
-    ErrorCode,
-    api::{DeleteAclsRequest, DeleteAclsResponse, delete_acls::response::DeleteAclsFilterResult},
+use milena_protocol::api::{
+    DeleteAclsRequest, DeleteAclsResponse, delete_acls::response::DeleteAclsFilterResult,
 };
 
-use super::{Call, Outcome};
-use crate::authorizer::{NO_AUTHORIZER, Operation, Resource};
+use super::{Call, Outcome, acls};
+use crate::authorizer::Operation;
 
 pub(super) async fn handle(call: &Call<'_>, request: DeleteAclsRequest<'_>) -> Outcome {
-    let (code, message) = if call.may(Operation::Alter, Resource::Cluster) {
-        (ErrorCode::SecurityDisabled, NO_AUTHORIZER)
-    } else {
-        let code = ErrorCode::ClusterAuthorizationFailed;
-        (code, code.message())
-    };
+    let (code, message) = acls::refuse(call, Operation::Alter, acls::NO_AUTHORIZER);
     let refused = DeleteAclsFilterResult {
         error_code: code as i16,
         error_message: Some(message),

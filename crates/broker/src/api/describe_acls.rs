@@ -1,20 +1,12 @@
 //! DescribeAcls: without an authorizer there are none to describe.
 
-use milena_protocol::{
-    ErrorCode,
-    api::{DescribeAclsRequest, DescribeAclsResponse},
-};
+use milena_protocol::api::{DescribeAclsRequest, DescribeAclsResponse};
 
-use super::{Call, Outcome};
-use crate::authorizer::{Operation, Resource};
+use super::{Call, Outcome, acls};
+use crate::authorizer::Operation;
 
 pub(super) async fn handle(call: &Call<'_>, _: DescribeAclsRequest<'_>) -> Outcome {
-    let (code, message) = if call.may(Operation::Describe, Resource::Cluster) {
-        (ErrorCode::SecurityDisabled, "No Authorizer is configured on the broker")
-    } else {
-        let code = ErrorCode::ClusterAuthorizationFailed;
-        (code, code.message())
-    };
+    let (code, message) = acls::refuse(call, Operation::Describe, acls::NO_AUTHORIZER_OF_BROKER);
     call.answer(&DescribeAclsResponse {
         error_code: code as i16,
         error_message: Some(message),

@@ -1,6 +1,7 @@
 //! Kafka's APIs, one file each, named after the API. Every handler reads: parse, authorise,
 //! validate, act, answer.
 
+mod acls;
 mod add_raft_voter;
 mod alter_client_quotas;
 mod alter_configs;
@@ -39,6 +40,7 @@ mod metadata;
 mod offset_for_leader_epoch;
 mod produce;
 mod push_telemetry;
+mod raft_voters;
 mod remove_raft_voter;
 mod renew_delegation_token;
 #[cfg(test)]
@@ -68,12 +70,14 @@ use milena_protocol::{
 };
 
 pub(crate) use self::call::{Call, Outcome};
-use crate::network::{
-    connection::{Client, CloseReason},
-    frames::Frame,
-    threads::Worker,
+use crate::{
+    network::{
+        connection::{Client, CloseReason},
+        frames::Frame,
+        threads::Worker,
+    },
+    quotas::{Meter, timed},
 };
-use crate::quotas::{Meter, timed};
 
 /// A request that is being served.
 pub(crate) enum Serving {
