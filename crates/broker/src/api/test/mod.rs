@@ -18,9 +18,14 @@ use milena_config::{ServerConfig, properties};
 use milena_env::{Disk, Random, RealClock, SimulatedDisk};
 use milena_protocol::{
     MESSAGES, Message,
-    api::{ApiKey, CreateTopicsRequest, create_topics::request::CreatableTopic},
+    api::{
+        ApiKey, CreateTopicsRequest, ProduceRequest,
+        create_topics::request::CreatableTopic,
+        produce::request::{PartitionProduceData, TopicProduceData},
+    },
     header::{RequestHeader, ResponseHeader},
-    wire::{Reader, Writer},
+    records::BatchBuilder,
+    wire::{Reader, Records, Writer},
 };
 use serde_json::Value;
 
@@ -97,6 +102,23 @@ impl Rig {
         let name = format!("{}Response", api.api().name);
         let entry = MESSAGES.iter().find(|entry| entry.name == name).unwrap();
         Some((entry.read)(reader.rest(), version).unwrap().json)
+    }
+
+    /// Writes a batch to the first partition of topic `t`.
+    fn produce(&mut self, builder: &BatchBuilder) -> Value {
+        let mut batch = Vec::new();
+        builder.build(&mut batch).unwrap();
+        let records = Some(Records::Slice(&batch));
+        let partition = PartitionProduceData { index: 0, records, ..Default::default() };
+        let topic =
+            TopicProduceData { name: "t", partition_data: vec![partition], ..Default::default() };
+        let request = ProduceRequest {
+            acks: -1,
+            timeout_ms: 5000,
+            topic_data: vec![topic],
+            ..Default::default()
+        };
+        self.ask_in(ApiKey::Produce, 9, &request).unwrap()
     }
 
     fn create_topic(&mut self, name: &str) {

@@ -5,16 +5,13 @@ use milena_protocol::{
     api::{
         ApiKey, CreatePartitionsRequest, DeleteRecordsRequest, DescribeLogDirsRequest,
         DescribeProducersRequest, DescribeTopicPartitionsRequest, OffsetForLeaderEpochRequest,
-        ProduceRequest,
         create_partitions::request::CreatePartitionsTopic,
         delete_records::request::{DeleteRecordsPartition, DeleteRecordsTopic},
         describe_producers,
         describe_topic_partitions::request::{Cursor, TopicRequest},
         offset_for_leader_epoch::request::{OffsetForLeaderPartition, OffsetForLeaderTopic},
-        produce::request::{PartitionProduceData, TopicProduceData},
     },
     records::BatchBuilder,
-    wire::Records,
 };
 use serde_json::{Value, json};
 
@@ -25,19 +22,7 @@ fn produce(rig: &mut Rig, count: i64) {
     for number in 1..=count {
         builder.append(number, None, Some(b"value"), []);
     }
-    let mut batch = Vec::new();
-    builder.build(&mut batch).unwrap();
-    let records = Some(Records::Slice(&batch));
-    let partition = PartitionProduceData { index: 0, records, ..Default::default() };
-    let topic =
-        TopicProduceData { name: "t", partition_data: vec![partition], ..Default::default() };
-    let request = ProduceRequest {
-        acks: -1,
-        timeout_ms: 5000,
-        topic_data: vec![topic],
-        ..Default::default()
-    };
-    let answer = rig.ask_in(ApiKey::Produce, 9, &request).unwrap();
+    let answer = rig.produce(&builder);
     assert_eq!(answer["responses"][0]["partitionResponses"][0]["errorCode"], 0, "{answer}");
 }
 

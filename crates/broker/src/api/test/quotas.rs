@@ -6,13 +6,11 @@ use milena_env::{Clock, RealClock};
 use milena_protocol::{
     Offset,
     api::{
-        AlterClientQuotasRequest, ApiKey, FetchRequest, MetadataRequest, ProduceRequest,
+        AlterClientQuotasRequest, ApiKey, FetchRequest, MetadataRequest,
         alter_client_quotas::request::{EntityData, EntryData, OpData},
         fetch::request::{FetchPartition, FetchTopic},
-        produce::request::{PartitionProduceData, TopicProduceData},
     },
     records::BatchBuilder,
-    wire::Records,
 };
 use serde_json::Value;
 
@@ -30,19 +28,7 @@ fn limit(rig: &mut Rig, client_id: &str, key: &str, value: f64) {
 fn produce(rig: &mut Rig, bytes: usize) -> Value {
     let mut builder = BatchBuilder::new(Offset(0));
     builder.append(1, None, Some(&vec![7; bytes]), []);
-    let mut batch = Vec::new();
-    builder.build(&mut batch).unwrap();
-    let records = Some(Records::Slice(&batch));
-    let partition = PartitionProduceData { index: 0, records, ..Default::default() };
-    let topic =
-        TopicProduceData { name: "t", partition_data: vec![partition], ..Default::default() };
-    let request = ProduceRequest {
-        acks: -1,
-        timeout_ms: 5000,
-        topic_data: vec![topic],
-        ..Default::default()
-    };
-    rig.ask_in(ApiKey::Produce, 9, &request).unwrap()
+    rig.produce(&builder)
 }
 
 fn fetch(rig: &mut Rig) -> Value {
