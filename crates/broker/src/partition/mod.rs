@@ -108,9 +108,7 @@ impl Partition {
         }
         Registration::new(Arc::clone(self), ticket)
     }
-}
 
-impl Partition {
     /// The metadata have changed: who leads, in which epoch, with whom.
     pub(crate) fn assigned(&self, assigned: &assign::Assigned) {
         let mut leader = self.leader();
