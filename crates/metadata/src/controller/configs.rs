@@ -36,35 +36,16 @@ pub(super) fn alter_incrementally(
     scene: &mut Scene<'_>,
     request: &IncrementalAlterConfigsRequest<'_>,
 ) -> Result<(), ControllerError> {
-    let named = request.resources.iter().map(|it| (it.resource_type, it.resource_name));
-    let duplicates = duplicates(named);
-    let mut answered = BTreeSet::new();
-    let mut results = Vec::with_capacity(request.resources.len());
-    for asked in &request.resources {
-        let name = (asked.resource_type, asked.resource_name);
-        if !answered.insert(name) {
-            continue;
-        }
-        let changes = judge_resource(&duplicates, name).and_then(|resource| {
-            let keys = asked.configs.iter();
-            judge_keys(
-                keys.map(|it| (it.name, it.value.is_none() && it.config_operation != DELETE)),
-            )?;
-            let config = scene.image.configs.of(&resource);
-            let change = |it: &AlterableConfig<'_>| {
-                Ok((it.name.into(), new_value(scene, &resource, config, it)?))
-            };
-            Ok((asked.configs.iter().map(change).collect::<Result<Changes, _>>()?, resource))
-        });
-        let result = match changes {
-            Ok((changes, resource)) => alter_one(scene, &resource, &changes)?,
-            Err(error) => Err(error),
+    let asked = request.resources.iter().map(|it| ((it.resource_type, it.resource_name), it));
+    let results = alter_all(scene, asked, request.validate_only, |scene, resource, asked| {
+        let keys = asked.configs.iter();
+        judge_keys(keys.map(|it| (it.name, it.value.is_none() && it.config_operation != DELETE)))?;
+        let config = scene.image.configs.of(resource);
+        let change = |it: &AlterableConfig<'_>| {
+            Ok((it.name.into(), new_value(scene, resource, config, it)?))
         };
-        results.push((name, result));
-    }
-    if request.validate_only {
-        scene.outcome.records = Records::default();
-    }
+        asked.configs.iter().map(change).collect()
+    })?;
     let responses = results.iter().map(|((resource_type, resource_name), result)| {
         response::AlterConfigsResourceResponse {
             error_code: code(result),
@@ -82,32 +63,14 @@ pub(super) fn alter(
     scene: &mut Scene<'_>,
     request: &AlterConfigsRequest<'_>,
 ) -> Result<(), ControllerError> {
-    let named = request.resources.iter().map(|it| (it.resource_type, it.resource_name));
-    let duplicates = duplicates(named);
-    let mut answered = BTreeSet::new();
-    let mut results = Vec::with_capacity(request.resources.len());
-    for asked in &request.resources {
-        let name = (asked.resource_type, asked.resource_name);
-        if !answered.insert(name) {
-            continue;
-        }
-        let changes = judge_resource(&duplicates, name).and_then(|resource| {
-            judge_keys(asked.configs.iter().map(|it| (it.name, it.value.is_none())))?;
-            let there = scene.image.configs.of(&resource).keys();
-            let mut changes: Changes = there.map(|key| (key.clone(), None)).collect();
-            changes
-                .extend(asked.configs.iter().map(|it| (it.name.into(), it.value.map(Into::into))));
-            Ok((changes, resource))
-        });
-        let result = match changes {
-            Ok((changes, resource)) => alter_one(scene, &resource, &changes)?,
-            Err(error) => Err(error),
-        };
-        results.push((name, result));
-    }
-    if request.validate_only {
-        scene.outcome.records = Records::default();
-    }
+    let asked = request.resources.iter().map(|it| ((it.resource_type, it.resource_name), it));
+    let results = alter_all(scene, asked, request.validate_only, |scene, resource, asked| {
+        judge_keys(asked.configs.iter().map(|it| (it.name, it.value.is_none())))?;
+        let there = scene.image.configs.of(resource).keys();
+        let mut changes: Changes = there.map(|key| (key.clone(), None)).collect();
+        changes.extend(asked.configs.iter().map(|it| (it.name.into(), it.value.map(Into::into))));
+        Ok(changes)
+    })?;
     let responses = results.iter().map(|((resource_type, resource_name), result)| {
         old_response::AlterConfigsResourceResponse {
             error_code: code(result),
@@ -116,10 +79,39 @@ pub(super) fn alter(
             resource_name,
         }
     });
-    scene.answer(&AlterConfigsResponse { throttle_time_ms: 0, responses: responses.collect() })
+    let responses = responses.collect();
+    scene.answer(&AlterConfigsResponse { throttle_time_ms: 0, responses })
+}
+
+/// Changes every resource once, and says of each what came of it; `changes` tells what its keys are
+/// to become.
+fn alter_all<'r, R>(
+    scene: &mut Scene<'_>,
+    asked: impl Iterator<Item = (Name<'r>, R)> + Clone,
+    validate_only: bool,
+    changes: impl Fn(&Scene<'_>, &ConfigResource, R) -> Result<Changes, ApiError>,
+) -> Result<Vec<Judged<'r>>, ControllerError> {
+    let duplicates = duplicates(asked.clone().map(|(name, _)| name));
+    let mut answered = BTreeSet::new();
+    let mut results = Vec::new();
+    for (name, asked) in asked.filter(|(name, _)| answered.insert(*name)) {
+        let changes = judge_resource(&duplicates, name)
+            .and_then(|resource| Ok((changes(scene, &resource, asked)?, resource)));
+        let result = match changes {
+            Ok((changes, resource)) => alter_one(scene, &resource, &changes)?,
+            Err(error) => Err(error),
+        };
+        results.push((name, result));
+    }
+    if validate_only {
+        scene.outcome.records = Records::default();
+    }
+    Ok(results)
 }
 
 type Name<'a> = (i8, &'a str);
+/// What came of one resource.
+type Judged<'a> = (Name<'a>, Result<(), ApiError>);
 
 fn duplicates<'a>(names: impl Iterator<Item = Name<'a>>) -> BTreeSet<Name<'a>> {
     let mut seen = BTreeSet::new();
