@@ -1,13 +1,9 @@
-//! DescribeUserScramCredentials: no listener authenticates by SCRAM, and so nobody has credentials.
+//! DescribeUserScramCredentials: who can log in by which mechanism, and no secret.
 
-use std::collections::BTreeSet;
-
+use milena_metadata::controller::describe_user_scram_credentials;
 use milena_protocol::{
     ErrorCode,
-    api::{
-        DescribeUserScramCredentialsRequest, DescribeUserScramCredentialsResponse,
-        describe_user_scram_credentials::response::DescribeUserScramCredentialsResult,
-    },
+    api::{DescribeUserScramCredentialsRequest, DescribeUserScramCredentialsResponse},
 };
 
 use super::{Call, Outcome};
@@ -25,34 +21,6 @@ pub(super) async fn handle(
             ..Default::default()
         });
     }
-    let (mut seen, mut twice) = (BTreeSet::new(), BTreeSet::new());
-    for user in request.users.iter().flatten() {
-        if !seen.insert(user.name) {
-            twice.insert(user.name);
-        }
-    }
-    let answers: Vec<(&str, ErrorCode, String)> = seen
-        .iter()
-        .map(|user| match twice.contains(user) {
-            true => {
-                let why = "Cannot describe SCRAM credentials for the same user twice in a single \
-                           request: ";
-                (*user, ErrorCode::DuplicateResource, format!("{why}{user}"))
-            }
-            false => {
-                let why = "Attempt to describe a user credential that does not exist: ";
-                (*user, ErrorCode::ResourceNotFound, format!("{why}{user}"))
-            }
-        })
-        .collect();
-    let results = answers.iter().map(|(user, code, why)| DescribeUserScramCredentialsResult {
-        user,
-        error_code: *code as i16,
-        error_message: Some(why),
-        ..Default::default()
-    });
-    call.answer(&DescribeUserScramCredentialsResponse {
-        results: results.collect(),
-        ..Default::default()
-    })
+    let image = call.broker().image();
+    describe_user_scram_credentials(&image, &request, |response| call.answer(response))
 }

@@ -7,7 +7,7 @@ use milena_protocol::{
 
 use super::{
     ControllerError, brokers, client_quotas, configs, directories, features, isr, liveness,
-    partitions, producer_ids, reassignment, scene::Scene, topics,
+    partitions, producer_ids, reassignment, scene::Scene, scram, topics,
 };
 
 /// A request that the controller serves, and its response.
@@ -61,6 +61,9 @@ calls! {
         configs::alter_incrementally;
     AlterClientQuotas: api::AlterClientQuotasRequest<'a> => api::AlterClientQuotasResponse<'a>,
         client_quotas::alter;
+    AlterUserScramCredentials:
+        api::AlterUserScramCredentialsRequest<'a> => api::AlterUserScramCredentialsResponse<'a>,
+        scram::alter;
     AllocateProducerIds: api::AllocateProducerIdsRequest => api::AllocateProducerIdsResponse,
         producer_ids::allocate;
     UpdateFeatures: api::UpdateFeaturesRequest<'a> => api::UpdateFeaturesResponse<'a>,

@@ -22,6 +22,7 @@ mod producer_ids;
 mod reassignment;
 mod scene;
 mod schema;
+mod scram;
 #[cfg(test)]
 mod test;
 mod topics;
@@ -34,15 +35,16 @@ use milena_protocol::{DecodeError, EncodeError, api::ApiKey};
 
 pub use call::{
     AllocateProducerIds, AlterClientQuotas, AlterConfigs, AlterPartition,
-    AlterPartitionReassignments, AssignReplicasToDirs, BrokerHeartbeat, BrokerRegistration, Call,
-    CreatePartitions, CreateTopics, DeleteTopics, ElectLeaders, IncrementalAlterConfigs,
-    UnregisterBroker, UpdateFeatures,
+    AlterPartitionReassignments, AlterUserScramCredentials, AssignReplicasToDirs, BrokerHeartbeat,
+    BrokerRegistration, Call, CreatePartitions, CreateTopics, DeleteTopics, ElectLeaders,
+    IncrementalAlterConfigs, UnregisterBroker, UpdateFeatures,
 };
 pub use client_quotas::describe as describe_client_quotas;
 pub use error::ApiError;
 pub use names::validate_topic_name;
 pub use reassignment::list as list_partition_reassignments;
 pub use schema::{AnyConfig, ConfigSchema, EffectiveConfig};
+pub use scram::describe as describe_user_scram_credentials;
 
 use liveness::Sessions;
 use scene::Scene;

@@ -136,6 +136,14 @@ fn apply(
             image.next_producer_id = it.next_producer_id;
             delta.producer_ids_changed = true;
         }
+        Value::UserScramCredentialRecord(it) => {
+            image.scram.set(it);
+            delta.scram_changed = true;
+        }
+        Value::RemoveUserScramCredentialRecord(it) => {
+            image.scram.remove(it.name, it.mechanism);
+            delta.scram_changed = true;
+        }
         Value::NoOpRecord(_) | Value::ZkMigrationStateRecord(_) => {}
         _ if image.security.apply(record) => delta.security_changed = true,
         _ => return apply_to_cluster(image, delta, record),

@@ -30,7 +30,8 @@ pub struct Delta {
     pub brokers: BTreeSet<i32>,
     pub features_changed: bool,
     pub client_quotas_changed: bool,
-    /// Access rules, SCRAM credentials or delegation tokens.
+    pub scram_changed: bool,
+    /// Access rules or delegation tokens.
     pub security_changed: bool,
     pub producer_ids_changed: bool,
 }
@@ -65,6 +66,7 @@ impl Delta {
         delta.brokers = changed.collect();
         delta.features_changed = old.features != new.features;
         delta.client_quotas_changed = old.client_quotas != new.client_quotas;
+        delta.scram_changed = old.scram != new.scram;
         delta.security_changed = old.security != new.security;
         delta.producer_ids_changed = old.next_producer_id != new.next_producer_id;
         delta

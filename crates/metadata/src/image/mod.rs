@@ -10,6 +10,7 @@ mod cluster;
 mod configs;
 mod delta;
 mod partition;
+mod scram;
 mod security;
 mod shard_map;
 mod topics;
@@ -24,6 +25,7 @@ pub use cluster::{Broker, Cluster, Endpoint, RegisteredController, SupportedFeat
 pub use configs::{Config, ConfigResource, Configs, ResourceType};
 pub use delta::{Delta, TopicDelta};
 pub use partition::{NO_LEADER, NodeList, Partition};
+pub use scram::{ScramCredential, ScramCredentials};
 pub use topics::{Topic, Topics};
 
 use security::Security;
@@ -54,6 +56,7 @@ pub struct MetadataImage {
     pub features: Features,
     /// The first producer id that was given to nobody.
     pub next_producer_id: i64,
+    pub scram: ScramCredentials,
     security: Security,
 }
 
@@ -67,6 +70,7 @@ impl Default for MetadataImage {
             client_quotas: ClientQuotas::default(),
             features: Features::default(),
             next_producer_id: 0,
+            scram: ScramCredentials::default(),
             security: Security::default(),
         }
     }

@@ -17,22 +17,12 @@ pub(super) struct Security(Arc<BTreeMap<Key, Bytes>>);
 impl Security {
     /// Keeps or drops what the record says; `false` if it is about something else.
     pub(super) fn apply(&mut self, record: &Value<'_>) -> bool {
-        let scram = |name: &str, mechanism: i8| {
-            let mut key = vec![mechanism as u8];
-            key.extend_from_slice(name.as_bytes());
-            key
-        };
         const TOKEN: i16 = 10;
-        const SCRAM: i16 = 11;
         const RULE: i16 = 18;
         let (kind, key, is_removal) = match record {
             Value::DelegationTokenRecord(it) => (TOKEN, it.token_id.as_bytes().to_vec(), false),
             Value::RemoveDelegationTokenRecord(it) => {
                 (TOKEN, it.token_id.as_bytes().to_vec(), true)
-            }
-            Value::UserScramCredentialRecord(it) => (SCRAM, scram(it.name, it.mechanism), false),
-            Value::RemoveUserScramCredentialRecord(it) => {
-                (SCRAM, scram(it.name, it.mechanism), true)
             }
             Value::AccessControlEntryRecord(it) => (RULE, it.id.to_be_bytes().to_vec(), false),
             Value::RemoveAccessControlEntryRecord(it) => (RULE, it.id.to_be_bytes().to_vec(), true),

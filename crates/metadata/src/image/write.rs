@@ -60,6 +60,9 @@ impl MetadataImage {
                 next_producer_id: self.next_producer_id,
             }))?;
         }
+        for record in self.scram.records() {
+            put(Value::UserScramCredentialRecord(record))?;
+        }
         self.security.records().try_for_each(|record| take(record.clone()))
     }
 }

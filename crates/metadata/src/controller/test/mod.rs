@@ -10,6 +10,7 @@ mod partitions;
 mod producer_ids;
 mod random;
 mod reassignment;
+mod scram;
 mod topics;
 
 use std::{borrow::Cow, sync::Arc, time::Duration};
