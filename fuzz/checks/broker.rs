@@ -103,8 +103,7 @@ impl Scene {
         scene
     }
 
-    /// Sends, says that nothing more comes, and waits for the end of the connection. A long poll
-    /// with a request behind it hides that end from the broker until the connection is idle.
+    /// Sends, says that nothing more comes, and waits for the end of the connection.
     fn send(&self, bytes: &[u8]) {
         let mut stream = connect(self.address);
         // The broker may have heard enough before the end.

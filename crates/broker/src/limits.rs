@@ -13,6 +13,9 @@ pub(crate) const FRAME_BYTES_AT_ONCE: usize = 1 << 20;
 pub(crate) const STALLED_BYTES: usize = 128 << 10;
 pub(crate) const STALLED_AFTER: Duration = Duration::from_secs(1);
 
+/// How soon it shows that a client has gone whose last requests cannot be read yet.
+pub(crate) const HANG_UP_LOOK: Duration = Duration::from_millis(500);
+
 /// Produce requests of one connection that wait for their records to become durable.
 pub(crate) const IN_FLIGHT_MAX: usize = 128;
 

@@ -125,6 +125,22 @@ fn poll_sendfile(
     }
 }
 
+/// Whether the other side has ended the connection, or its half of it, asked without reading what
+/// it sent before that.
+#[cfg(not(feature = "simulation"))]
+pub fn is_hung_up(stream: &TcpStream) -> bool {
+    use rustix::event::{PollFd, PollFlags, Timespec, poll};
+    let mut asked = [PollFd::new(stream, PollFlags::RDHUP)];
+    // What was not asked for (`HUP`, `ERR`) is told as well, and is the end too.
+    matches!(poll(&mut asked, Some(&Timespec::default())), Ok(1..))
+}
+
+/// In a simulation nobody can ask; the end shows when everything before it was read.
+#[cfg(feature = "simulation")]
+pub const fn is_hung_up(_: &TcpStream) -> bool {
+    false
+}
+
 #[cfg(all(test, not(feature = "simulation")))]
 mod test {
     use std::time::Duration;
@@ -193,9 +209,15 @@ mod test {
             let mut bytes = [0; 4];
             server.read_exact(&mut bytes).await.unwrap();
             assert_eq!(&bytes, b"ping");
+            assert!(!is_hung_up(&client));
             let silence = timeout(Duration::from_millis(5), client.read_exact(&mut bytes)).await;
             assert!(silence.is_none());
+            server.write_all(b"pong").await.unwrap();
             drop(server);
+            while !is_hung_up(&client) {
+                crate::timer::sleep(Duration::from_millis(1)).await;
+            }
+            client.read_exact(&mut bytes).await.unwrap();
             assert_eq!(client.read(&mut bytes).await.unwrap(), 0);
             drop(listener);
             let refused = connect(&address).await.unwrap_err();

@@ -57,6 +57,7 @@ impl Client {
 pub(crate) struct Handle {
     last_active: Cell<Duration>,
     ending: Cell<Option<Ending>>,
+    held_up: Cell<HeldUp>,
     waker: RefCell<Option<Waker>>,
 }
 
@@ -68,12 +69,34 @@ pub(crate) enum Ending {
     Idle,
 }
 
+/// Whether the connection is not read because a request has to wait for others.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum HeldUp {
+    #[default]
+    No,
+    Yes,
+    /// And it is time to look whether its client is still there.
+    Look,
+}
+
 impl Handle {
-    pub(crate) fn end(&self, how: Ending) {
-        self.ending.set(Some(how));
+    /// Reading would show that a client has gone. Has a connection that is not read look for it.
+    pub(crate) fn look_for_client(&self) {
+        if self.held_up.get() == HeldUp::Yes {
+            self.held_up.set(HeldUp::Look);
+            self.wake();
+        }
+    }
+
+    fn wake(&self) {
         if let Some(waker) = self.waker.borrow_mut().take() {
             waker.wake();
         }
+    }
+
+    pub(crate) fn end(&self, how: Ending) {
+        self.ending.set(Some(how));
+        self.wake();
     }
 
     pub(crate) fn last_active(&self) -> Duration {
@@ -104,6 +127,7 @@ pub(crate) struct Connection {
     next: Option<(ApiKey, Frame)>,
     in_flight: VecDeque<(ApiKey, Serving)>,
     outgoing: Outgoing,
+    is_client_gone: bool,
     /// There while nothing is read for a quota's sake.
     muted: Option<Pin<Box<dyn Future<Output = ()>>>>,
 }
@@ -132,6 +156,7 @@ impl Connection {
             next: None,
             in_flight: VecDeque::new(),
             outgoing: Outgoing::new(budget.charge()),
+            is_client_gone: false,
             muted: None,
         }
     }
@@ -181,11 +206,19 @@ impl Connection {
                     }
                     Poll::Ready(Ok(None)) => return Poll::Ready(Ok(())),
                     Poll::Ready(Err(error)) => return Poll::Ready(Err(error.into())),
-                    Poll::Pending => return Poll::Pending,
+                    Poll::Pending => {
+                        self.handle.held_up.set(HeldUp::No);
+                        return Poll::Pending;
+                    }
                 }
             }
             if !self.start_next() {
-                return Poll::Pending;
+                if !self.is_client_gone() {
+                    return Poll::Pending;
+                }
+                // Nobody hears the answers. What the client still sent is begun, and not waited
+                // for, until its end is read.
+                self.in_flight.clear();
             }
         }
     }
@@ -224,6 +257,16 @@ impl Connection {
             self.in_flight.push_back((api, serving));
         }
         may_start
+    }
+
+    /// Whether the client has ended the connection behind a request that cannot be begun yet.
+    fn is_client_gone(&mut self) -> bool {
+        if self.next.is_none() {
+            return false;
+        }
+        let is_time = self.handle.held_up.replace(HeldUp::Yes) == HeldUp::Look;
+        self.is_client_gone |= is_time && self.transport.is_hung_up();
+        self.is_client_gone
     }
 
     /// Whether its client has to wait, for having used more than its quota; woken when it is over.

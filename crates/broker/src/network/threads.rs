@@ -26,7 +26,7 @@ use super::{
 };
 use crate::{
     broker::Broker,
-    limits::{BLOCKING_THREADS, FIRST_READ_BYTES},
+    limits::{BLOCKING_THREADS, FIRST_READ_BYTES, HANG_UP_LOOK},
 };
 
 /// How often it is looked whether the journal has given bytes back, while somebody waits for them.
@@ -156,11 +156,12 @@ impl Worker {
     }
 }
 
-/// Closes connections on which nothing has happened for too long; wakes those that wait for the
-/// budget, since the journal gives bytes back without a word.
+/// Closes connections on which nothing has happened for too long, or whose client has gone; wakes
+/// those that wait for the budget, since the journal gives bytes back without a word.
 async fn sweep(worker: Rc<Worker>) {
     let idle_max = worker.broker.network.idle_max;
     let mut looked_at = worker.broker.clock.monotonic();
+    let mut looked_for_clients = looked_at;
     loop {
         // While nobody waits for bytes an idle broker had better sleep.
         let nap = if worker.broker.budget.is_waited_for() { BUDGET_NAP } else { IDLE_NAP };
@@ -168,6 +169,10 @@ async fn sweep(worker: Rc<Worker>) {
         worker.broker.budget.wake();
         let now = worker.broker.clock.monotonic();
         worker.broker.budget.end_stalled(now);
+        if now >= looked_for_clients + HANG_UP_LOOK {
+            looked_for_clients = now;
+            worker.connections.borrow().values().for_each(|handle| handle.look_for_client());
+        }
         let Some(idle_max) = idle_max.filter(|idle| now >= looked_at + *idle / 4) else { continue };
         looked_at = now;
         for handle in worker.connections.borrow().values() {

@@ -18,6 +18,13 @@ pub(crate) enum Transport {
 }
 
 impl Transport {
+    /// Whether the client has gone, asked without reading what it sent before.
+    pub(crate) fn is_hung_up(&self) -> bool {
+        match self {
+            Self::Plain(stream) => net::is_hung_up(stream),
+        }
+    }
+
     /// Sends a range of a file: by the kernel alone where nothing has to be encrypted.
     pub(crate) fn poll_send_file(
         &mut self,

@@ -11,7 +11,10 @@ use milena_protocol::{
 };
 
 use super::{Scene, tampered};
-use crate::client::{batch, frame, produce_request, produced, with_length};
+use crate::{
+    client::{batch, fetch_request, frame, produce_request, produced, with_length},
+    rig::Rig,
+};
 
 /// Metadata about all topics.
 fn metadata() -> MetadataRequest<'static> {
@@ -264,4 +267,40 @@ fn hostile_38_thousands_of_requests_at_once_with_one_correlation_id() {
         }
     }
     sending.join().unwrap().unwrap();
+}
+
+/// The only connection that there may be; the next one is let in when the first one was given up.
+#[test]
+fn a_client_that_goes_is_noticed_behind_requests_that_wait_for_each_other() {
+    let mut rig = Rig::start("max.connections=1");
+    rig.client().create_topic("t", 1, &[]);
+    let mut gone = loop {
+        let mut client = rig.client();
+        if client.send(ApiKey::ApiVersions, 0, &ApiVersionsRequest::default()).is_ok()
+            && client.receive(ApiKey::ApiVersions, 0).is_ok()
+        {
+            break client;
+        }
+    };
+    let fetch = FetchRequest { max_wait_ms: 60_000, min_bytes: 1, ..fetch_request("t", 0, 0) };
+    for _ in 0..3 {
+        gone.send(ApiKey::Fetch, 12, &fetch).unwrap();
+    }
+    // More than is read of a connection at once.
+    for _ in 0..5000 {
+        gone.send(ApiKey::ApiVersions, 0, &ApiVersionsRequest::default()).unwrap();
+    }
+    drop(gone);
+    let since = Instant::now();
+    loop {
+        let mut next = rig.client();
+        let is_let_in = next.send(ApiKey::ApiVersions, 0, &ApiVersionsRequest::default()).is_ok()
+            && next.receive(ApiKey::ApiVersions, 0).is_ok();
+        if is_let_in {
+            break;
+        }
+        assert!(since.elapsed() < Duration::from_secs(10), "nobody noticed");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    rig.stop();
 }
