@@ -28,6 +28,10 @@ pub(crate) const PIECES_AT_ONCE: usize = 64;
 /// Partitions in all fetch sessions together; a client that finds no room names them each time.
 pub(crate) const SESSION_PARTITIONS_MAX: usize = 1_000_000;
 
+/// A partition of a fetch session that nobody marks as changed is looked at this often: that the
+/// start of an idle log has moved is told late.
+pub(crate) const SESSION_REST: Duration = Duration::from_secs(10);
+
 /// Threads of each I/O thread that wait for the disk in its stead, there only while they are
 /// needed.
 pub(crate) const BLOCKING_THREADS: usize = 4;

@@ -1,33 +1,31 @@
 //! Fetch: batches from an offset on. Nothing is copied: pieces of memory go out by a vectored
 //! write, ranges of files by sendfile. Where there is nothing yet, one waiter is registered per
-//! partition, and the request goes on when `min_bytes` have come or `max_wait_ms` are over.
+//! partition, and the request goes on when `min_bytes` have come or `max_wait_ms` are over. The
+//! waiters of a session outlive the request, so that the next one looks at what changed alone.
 
 use std::{
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
 use milena_env::timer;
 use milena_protocol::{
-    ErrorCode, LeaderEpoch, Offset, Uuid,
+    ErrorCode, Offset, Uuid,
     api::{
         FetchRequest, FetchResponse,
-        fetch::response::{
-            AbortedTransaction, EpochEndOffset, FetchableTopicResponse, PartitionData,
-        },
+        fetch::response::{FetchableTopicResponse, PartitionData},
     },
     wire::{Part, Records},
 };
 use milena_storage::{Limit, Piece, ReadPlan};
-use tokio::sync::Notify;
 
 use super::{Call, Outcome};
 use crate::{
     authorizer::{Operation, Resource},
     error_map::ToCode,
-    fetch::{Key, Session, SessionError, Told, Update},
+    fetch::{Changes, Circumstances, Given, Key, Session, SessionError, Slot, Update},
     network::outgoing::FileRange,
-    partition::{EpochCheck, Partition, Reach, table::Topic},
+    partition::{EpochCheck, Partition, Reach, Registration, Wake, table::Topic},
     quotas::Meter,
 };
 
@@ -36,23 +34,15 @@ const READ_COMMITTED: i8 = 1;
 const BEGIN: i32 = 0;
 const NO_SESSION: i32 = -1;
 
+/// A partition by its place in the session, if there is one, and by its name.
+type Named = (Slot, Key, Update);
+
 /// One partition that is to be read.
 struct Wanted {
+    slot: Slot,
     key: Key,
     update: Update,
     place: Result<Arc<Partition>, ErrorCode>,
-}
-
-/// What one partition gave.
-struct Given {
-    code: ErrorCode,
-    high_watermark: Offset,
-    last_stable: Offset,
-    start: Offset,
-    /// Where the reader's log ceases to be this one's, if it does.
-    diverging: Option<EpochEndOffset>,
-    aborted: Option<Vec<AbortedTransaction>>,
-    plan: ReadPlan,
 }
 
 /// What is remembered between this fetch and the next.
@@ -76,7 +66,7 @@ pub(super) async fn handle(call: &Call<'_>, mut request: FetchRequest<'_>) -> Ou
     };
     // Where the followers' ids stand has changed with version 15.
     let replica_id = request.replica_id.max(request.replica_state.replica_id);
-    let wanted = find(call, wanted, replica_id);
+    let mut wanted = find(call, wanted, replica_id);
     let mut given = read_all(&request, &wanted);
     let min_bytes = request.min_bytes.max(0).unsigned_abs() as usize;
     let max_wait = Duration::from_millis(request.max_wait_ms.max(0).unsigned_abs().into());
@@ -84,25 +74,24 @@ pub(super) async fn handle(call: &Call<'_>, mut request: FetchRequest<'_>) -> Ou
         let bytes: usize = given.iter().map(|given| given.plan.len).sum();
         bytes >= min_bytes || given.iter().any(Given::is_urgent)
     };
-    if !wanted.is_empty() && !max_wait.is_zero() && !is_enough(&given) {
-        let wake = Arc::new(Notify::new());
-        let watch = |(wanted, given): (&Wanted, &Given)| {
-            let partition = wanted.place.as_ref().ok()?;
-            let next = given.high_watermark.next();
-            Some(partition.watch(Reach::HighWatermark, next, &wake))
-        };
-        let mut registrations: Vec<_> = wanted.iter().zip(&given).filter_map(watch).collect();
+    if !memory.is_of_nothing(&wanted) && !max_wait.is_zero() && !is_enough(&given) {
+        let changes = memory.changes();
+        let wake: Wake = Arc::clone(&changes) as Wake;
+        let mut registrations = memory.watch(&request, &wanted, &given, &wake);
         let more = async {
             loop {
                 tokio::select! {
-                    () = wake.notified() => {}
+                    () = changes.any() => {}
                     () = call.worker.draining() => return,
+                }
+                if let Memory::Session(_, session) = &memory {
+                    wanted = find(call, awake(call, &request, session), replica_id);
                 }
                 given = read_all(&request, &wanted);
                 if is_enough(&given) {
                     return;
                 }
-                registrations = wanted.iter().zip(&given).filter_map(watch).collect();
+                registrations = memory.watch(&request, &wanted, &given, &wake);
             }
         };
         timer::timeout(max_wait, more).await;
@@ -115,7 +104,77 @@ pub(super) async fn handle(call: &Call<'_>, mut request: FetchRequest<'_>) -> Ou
         let session_id = if let Memory::Session(id, _) = memory { id } else { 0 };
         return call.answer(&FetchResponse { throttle_time_ms, session_id, ..Default::default() });
     }
-    respond(call, memory, wanted, given)
+    respond(call, &request, memory, wanted, given)
+}
+
+impl Memory {
+    /// Whether there is nothing to wait for.
+    fn is_of_nothing(&self, wanted: &[Wanted]) -> bool {
+        match self {
+            Self::Session(_, session) => lock(session).len() == 0,
+            Self::None | Self::Begin => wanted.is_empty(),
+        }
+    }
+
+    /// What tells that there is more to read.
+    fn changes(&self) -> Arc<Changes> {
+        match self {
+            Self::Session(_, session) => Arc::clone(&lock(session).changes),
+            Self::None | Self::Begin => Arc::default(),
+        }
+    }
+
+    /// Has every partition watched for more than there is. A session keeps the registrations
+    /// itself, and lets those be that have nothing to read.
+    fn watch(
+        &self,
+        request: &FetchRequest<'_>,
+        wanted: &[Wanted],
+        given: &[Given],
+        wake: &Wake,
+    ) -> Vec<Registration> {
+        let pairs = wanted.iter().zip(given);
+        let watched = pairs.filter_map(|(wanted, given)| {
+            let partition = wanted.place.as_ref().ok()?;
+            let next = given.high_watermark.next();
+            Some((wanted, given, move || {
+                partition.watch_marked(Reach::HighWatermark, next, wake, wanted.slot)
+            }))
+        });
+        match self {
+            Self::Session(_, session) => {
+                let mut session = lock(session);
+                for (wanted, given, watch) in watched {
+                    session.watch(wanted.slot, watch);
+                    if given.has_nothing_from(wanted.update.from, is_committed(request)) {
+                        session.rest(wanted.slot, given.told());
+                    }
+                }
+                Vec::new()
+            }
+            Self::None | Self::Begin => watched.map(|(_, _, watch)| watch()).collect(),
+        }
+    }
+}
+
+fn is_committed(request: &FetchRequest<'_>) -> bool {
+    request.isolation_level == READ_COMMITTED
+}
+
+fn lock(session: &Mutex<Session>) -> MutexGuard<'_, Session> {
+    session.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// What of a session is to be looked at.
+fn awake(call: &Call<'_>, request: &FetchRequest<'_>, session: &Mutex<Session>) -> Vec<Named> {
+    let broker = call.broker();
+    let circumstances = Circumstances {
+        metadata: broker.metadata.look().position.offset,
+        committed: is_committed(request),
+    };
+    let mut session = lock(session);
+    session.awaken_changed(broker.clock.monotonic(), circumstances);
+    session.in_turn().map(|(slot, cached)| (slot, cached.key.clone(), cached.update)).collect()
 }
 
 /// Has what is not in memory read by a thread that may wait, and proven on the way: a lagging
@@ -144,7 +203,7 @@ async fn bring_in_cold(wanted: &[Wanted], given: &mut [Given]) {
 fn recall(
     call: &Call<'_>,
     request: &FetchRequest<'_>,
-) -> Result<(Memory, Vec<(Key, Update)>), SessionError> {
+) -> Result<(Memory, Vec<Named>), SessionError> {
     let by_id = call.version >= 13;
     let key = |name: &str, id, index| {
         if by_id { Key::Id(id, index) } else { Key::Name(name.into(), index) }
@@ -165,28 +224,30 @@ fn recall(
     if epoch == BEGIN || epoch == NO_SESSION {
         sessions.remove(id);
         let memory = if epoch == BEGIN { Memory::Begin } else { Memory::None };
-        return Ok((memory, named.collect()));
+        return Ok((memory, named.map(|(key, update)| (0, key, update)).collect()));
     }
     let shared = sessions.take_up(id, epoch, by_id, call.broker().clock.monotonic())?;
-    let mut session = shared.lock().unwrap_or_else(PoisonError::into_inner);
-    named.for_each(|(key, update)| session.set(key, update));
+    let mut session = lock(&shared);
+    for (key, update) in named {
+        session.set(key, update);
+    }
     for topic in &request.forgotten_topics_data {
         for index in &topic.partitions {
             session.forget(&key(topic.topic, topic.topic_id, *index));
         }
     }
     sessions.resized(id, session.len());
-    let wanted = session.in_turn().map(|cached| (cached.key.clone(), cached.update)).collect();
     drop(session);
+    let wanted = awake(call, request, &shared);
     Ok((Memory::Session(id, shared), wanted))
 }
 
 /// Finds the partitions.
-fn find(call: &Call<'_>, wanted: Vec<(Key, Update)>, replica_id: i32) -> Vec<Wanted> {
+fn find(call: &Call<'_>, wanted: Vec<Named>, replica_id: i32) -> Vec<Wanted> {
     let partitions = &call.broker().partitions;
     // Partitions of one topic mostly come together.
     let mut last: Option<Arc<Topic>> = None;
-    let mut find = |(key, update): (Key, Update)| {
+    let mut find = |(slot, key, update): Named| {
         let (known, index) = match &key {
             Key::Id(id, index) => {
                 let again = last.take().filter(|topic| topic.id == *id);
@@ -200,7 +261,7 @@ fn find(call: &Call<'_>, wanted: Vec<(Key, Update)>, replica_id: i32) -> Vec<Wan
         let epoch = update.leader_epoch;
         let place = locate(call, &key, known.as_deref(), index, epoch, replica_id);
         last = known;
-        Wanted { key, update, place }
+        Wanted { slot, key, update, place }
     };
     wanted.into_iter().map(&mut find).collect()
 }
@@ -238,12 +299,12 @@ fn locate(
 fn read_all(request: &FetchRequest<'_>, wanted: &[Wanted]) -> Vec<Given> {
     let mut left = request.max_bytes.max(0).unsigned_abs() as usize;
     let mut is_first = true;
-    let committed = request.isolation_level == READ_COMMITTED;
+    let committed = is_committed(request);
     let read = |wanted: &Wanted| {
         let bytes_max = wanted.update.bytes_max.max(0).unsigned_abs() as usize;
         let limit = Limit { bytes_max: bytes_max.min(left), at_least_one: is_first };
         let given = match &wanted.place {
-            Ok(partition) => read(partition, &wanted.update, committed, limit),
+            Ok(partition) => Given::read(partition, &wanted.update, committed, limit),
             // Kafka's mark for a partition that it did not even look into.
             Err(code) => {
                 let aborted = Some(Vec::new()).filter(|_| is_unknown(*code));
@@ -262,89 +323,13 @@ fn is_unknown(code: ErrorCode) -> bool {
     matches!(code, UnknownTopicOrPartition | UnknownTopicId | TopicAuthorizationFailed)
 }
 
-impl Given {
-    fn told(&self) -> Told {
-        let Self { code, high_watermark, start, .. } = *self;
-        Told { high_watermark, start, code: code as i16 }
-    }
-
-    /// Whether the reader has to hear of it whatever there is to read.
-    fn is_urgent(&self) -> bool {
-        self.code != ErrorCode::None || self.diverging.is_some()
-    }
-
-    fn nothing(code: ErrorCode) -> Self {
-        Self {
-            code,
-            high_watermark: Offset(-1),
-            last_stable: Offset(-1),
-            start: Offset(-1),
-            diverging: None,
-            aborted: None,
-            plan: ReadPlan::default(),
-        }
-    }
-}
-
-fn read(partition: &Partition, update: &Update, committed: bool, limit: Limit) -> Given {
-    let (log, from) = (&partition.log, update.from);
-    // Deleted, maybe while somebody waited for more.
-    if log.is_closed() {
-        return Given::nothing(ErrorCode::UnknownTopicOrPartition);
-    }
-    let high_watermark = partition.high_watermark();
-    let last_stable = log.last_stable_offset(high_watermark);
-    let start = log.start_offset();
-    if let Some(epoch) = Some(LeaderEpoch(update.last_fetched_epoch)).filter(|epoch| epoch.0 >= 0) {
-        match log.end_offset_for(epoch) {
-            None => return Given::nothing(ErrorCode::OffsetOutOfRange),
-            Some((floor, end)) if floor < epoch || end < from => {
-                let diverging = Some(EpochEndOffset {
-                    epoch: floor.0,
-                    end_offset: end.0,
-                    ..Default::default()
-                });
-                let given = Given::nothing(ErrorCode::None);
-                return Given { high_watermark, last_stable, start, diverging, ..given };
-            }
-            Some(_) => {}
-        }
-    }
-    if from < start || from > high_watermark {
-        return Given::nothing(ErrorCode::OffsetOutOfRange);
-    }
-    let read = if committed {
-        log.read_committed(from, last_stable, limit).map(|(plan, aborted)| (plan, Some(aborted)))
-    } else {
-        log.read(from, high_watermark, limit).map(|plan| (plan, None))
-    };
-    match read {
-        Ok((plan, aborted)) => Given {
-            code: ErrorCode::None,
-            high_watermark,
-            last_stable,
-            start,
-            diverging: None,
-            aborted: aborted.map(|aborted| {
-                let name = |one: &milena_storage::index::AbortedTransaction| AbortedTransaction {
-                    producer_id: one.producer_id.0,
-                    first_offset: one.first_offset.0,
-                    ..Default::default()
-                };
-                aborted.iter().map(name).collect()
-            }),
-            plan,
-        },
-        Err(error) => {
-            if let milena_storage::ReadError::Storage(error) = &error {
-                tracing::error!(partition = %log.name(), %error, "cannot be read");
-            }
-            Given::nothing(error.code())
-        }
-    }
-}
-
-fn respond(call: &Call<'_>, memory: Memory, wanted: Vec<Wanted>, given: Vec<Given>) -> Outcome {
+fn respond(
+    call: &Call<'_>,
+    request: &FetchRequest<'_>,
+    memory: Memory,
+    wanted: Vec<Wanted>,
+    given: Vec<Given>,
+) -> Outcome {
     let mut session_id = 0;
     let is_told: Vec<bool> = match &memory {
         Memory::None => vec![true; wanted.len()],
@@ -354,11 +339,16 @@ fn respond(call: &Call<'_>, memory: Memory, wanted: Vec<Wanted>, given: Vec<Give
         }
         Memory::Session(id, session) => {
             session_id = *id;
-            let mut session = session.lock().unwrap_or_else(PoisonError::into_inner);
-            let tell = |(wanted, given): (&Wanted, &Given)| {
-                session.tell(&wanted.key, given.told(), given.plan.len > 0)
+            let tell = |session: &mut Session, wanted: &Wanted, given: &Given| {
+                session.tell(wanted.slot, given.told(), given.plan.len > 0)
             };
-            wanted.iter().zip(&given).map(tell).collect()
+            let pairs = wanted.iter().zip(&given);
+            let mut locked = lock(session);
+            let is_told = pairs.map(|(wanted, given)| tell(&mut locked, wanted, given)).collect();
+            let wake: Wake = Arc::clone(&locked.changes) as Wake;
+            drop(locked);
+            memory.watch(request, &wanted, &given, &wake);
+            is_told
         }
     };
     let mut ranges = Vec::new();
@@ -403,8 +393,8 @@ fn respond(call: &Call<'_>, memory: Memory, wanted: Vec<Wanted>, given: Vec<Give
 fn begin(call: &Call<'_>, wanted: &[Wanted], given: &[Given]) -> Option<i32> {
     let mut session = Session::default();
     for (wanted, given) in wanted.iter().zip(given) {
-        session.set(wanted.key.clone(), wanted.update);
-        session.tell(&wanted.key, given.told(), given.plan.len > 0);
+        let slot = session.set(wanted.key.clone(), wanted.update);
+        session.tell(slot, given.told(), given.plan.len > 0);
     }
     let broker = call.broker();
     broker.fetch_sessions.insert(session, call.version >= 13, broker.clock.monotonic())

@@ -168,7 +168,9 @@ mod test {
         let mut session = Session::default();
         let update =
             Update { from: Offset(0), bytes_max: 1, leader_epoch: -1, last_fetched_epoch: -1 };
-        (0..partitions).for_each(|p| session.set(Key::Name("t".into(), p), update));
+        for partition in 0..partitions {
+            session.set(Key::Name("t".into(), partition), update);
+        }
         session
     }
 

@@ -16,9 +16,10 @@ use std::sync::{
 
 use milena_protocol::{LeaderEpoch, Offset};
 use milena_storage::{Listener, Log};
+use tokio::sync::Notify;
 
 pub(crate) use leader::{EpochCheck, Leader};
-pub(crate) use waiters::{Reach, Registration, Wake};
+pub(crate) use waiters::{Reach, Registration, Wake, Woken};
 
 use self::waiters::Waiters;
 
@@ -99,12 +100,24 @@ impl Partition {
         self: &Arc<Self>,
         reach: Reach,
         offset: Offset,
-        wake: &Wake,
+        wake: &Arc<Notify>,
     ) -> Registration {
-        let ticket = self.waiters.add(reach, offset, wake);
+        let wake: Wake = Arc::clone(wake) as Wake;
+        self.watch_marked(reach, offset, &wake, 0)
+    }
+
+    /// Likewise; `wake` is told the mark.
+    pub(crate) fn watch_marked(
+        self: &Arc<Self>,
+        reach: Reach,
+        offset: Offset,
+        wake: &Wake,
+        mark: u64,
+    ) -> Registration {
+        let ticket = self.waiters.add(reach, offset, wake, mark);
         // It may have come before the registration.
         if self.has_reached(reach, offset) {
-            wake.notify_one();
+            wake.wake(mark);
         }
         Registration::new(Arc::clone(self), ticket)
     }

@@ -20,8 +20,19 @@ pub(crate) enum Reach {
     HighWatermark,
 }
 
-/// Wakes one request, however many partitions it waits for.
-pub(crate) type Wake = Arc<Notify>;
+/// Who is told; the mark is what it gave the partition to be known by.
+pub(crate) trait Woken: Send + Sync + std::fmt::Debug {
+    fn wake(&self, mark: u64);
+}
+
+/// One request, however many partitions it waits for.
+impl Woken for Notify {
+    fn wake(&self, _: u64) {
+        self.notify_one();
+    }
+}
+
+pub(crate) type Wake = Arc<dyn Woken>;
 
 #[derive(Debug)]
 struct Waiter {
@@ -29,6 +40,7 @@ struct Waiter {
     reach: Reach,
     offset: Offset,
     wake: Wake,
+    mark: u64,
 }
 
 #[derive(Debug, Default)]
@@ -40,9 +52,9 @@ pub(super) struct Waiters {
 }
 
 impl Waiters {
-    pub(super) fn add(&self, reach: Reach, offset: Offset, wake: &Wake) -> u64 {
+    pub(super) fn add(&self, reach: Reach, offset: Offset, wake: &Wake, mark: u64) -> u64 {
         let ticket = self.tickets.fetch_add(1, Ordering::Relaxed);
-        let waiter = Waiter { ticket, reach, offset, wake: Arc::clone(wake) };
+        let waiter = Waiter { ticket, reach, offset, wake: Arc::clone(wake), mark };
         self.lock().push(waiter);
         self.somebody.store(true, Ordering::SeqCst);
         ticket
@@ -78,7 +90,7 @@ impl Waiters {
         waiters.retain(|waiter| {
             let due = is_due(waiter);
             if due {
-                waiter.wake.notify_one();
+                waiter.wake.wake(waiter.mark);
             }
             !due
         });

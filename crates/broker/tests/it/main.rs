@@ -12,4 +12,5 @@ mod faults;
 mod fuzz;
 mod hostile;
 mod rig;
+mod sessions;
 mod story;
