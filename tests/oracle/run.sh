@@ -1,23 +1,27 @@
 #!/bin/bash
-# Makes the fixtures of crates/protocol anew with Apache Kafka's own classes and fails where they
-# differ from the committed ones. `run.sh --write` replaces the committed ones instead.
+# Makes the fixtures of crates/protocol and crates/broker anew with Apache Kafka's own classes and
+# fails where they differ from the committed ones. `run.sh --write` replaces the committed ones
+# instead.
 set -euo pipefail
 here="$(cd "$(dirname "$0")" && pwd)"
-fixtures="$here/../../crates/protocol/tests/fixtures"
+crates="$here/../../crates"
 fresh=$(mktemp -d)
 trap 'rm -rf "$fresh"' EXIT
 
-"$here/oracle" messages "$fresh/messages.jsonl.zst"
-"$here/oracle" batches "$fresh/batches.jsonl.zst"
+mkdir "$fresh/protocol" "$fresh/broker"
+"$here/oracle" messages "$fresh/protocol/messages.jsonl.zst"
+"$here/oracle" batches "$fresh/protocol/batches.jsonl.zst"
+"$here/oracle" assignments "$fresh/broker/assignments.jsonl.zst"
 status=0
-for file in "$fresh"/*; do
+for file in "$fresh"/*/*; do
     name=$(basename "$file")
+    committed="$crates/$(basename "$(dirname "$file")")/tests/fixtures/$name"
     if [ "${1:-}" = --write ]; then
-        cp "$file" "$fixtures/$name"
+        cp "$file" "$committed"
     elif [ "$name" = batches.jsonl.zst ]; then
-        "$here/oracle" compare-batches "$file" "$fixtures/$name" || status=1
+        "$here/oracle" compare-batches "$file" "$committed" || status=1
     else
-        cmp "$file" "$fixtures/$name" || status=1
+        cmp "$file" "$committed" || status=1
     fi
 done
 exit $status

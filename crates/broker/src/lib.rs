@@ -9,6 +9,7 @@ mod api;
 mod authorizer;
 mod broker;
 mod config_schema;
+mod coordinator;
 mod error;
 mod error_map;
 mod fetch;

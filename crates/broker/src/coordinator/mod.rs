@@ -1,0 +1,3 @@
+//! What a broker coordinates for clients.
+
+mod group;
