@@ -1,16 +1,20 @@
 //! What the controller asks about configuration, answered from Kafka's keys.
 
-use std::borrow::Cow;
-
 use milena_config::{
-    Scope,
-    change::{Target, validate},
-    definition::Type,
+    ChangeError, Entries,
+    change::{Alteration, Operation, Target, alter, replace, validate},
     describe,
 };
 use milena_metadata::{
     controller::{ApiError, ConfigSchema, EffectiveConfig},
     image::{Config, ConfigResource, MetadataImage, ResourceType},
+};
+use milena_protocol::{
+    ErrorCode,
+    api::{
+        alter_configs::request::AlterableConfig as Replacing,
+        incremental_alter_configs::request::AlterableConfig as Altering,
+    },
 };
 
 use crate::{broker::SharedConfig, log_config::entries};
@@ -26,16 +30,6 @@ impl Schema {
     }
 }
 
-fn scope(kind: ResourceType) -> Option<Scope> {
-    match kind {
-        ResourceType::Topic => Some(Scope::Topic),
-        ResourceType::Broker => Some(Scope::Broker),
-        ResourceType::Group => Some(Scope::Group),
-        ResourceType::ClientMetrics => Some(Scope::ClientMetrics),
-        ResourceType::BrokerLogger => None,
-    }
-}
-
 /// Whose settings these would be.
 fn target(resource: &ConfigResource) -> Option<Target> {
     match resource.kind {
@@ -48,22 +42,49 @@ fn target(resource: &ConfigResource) -> Option<Target> {
     }
 }
 
+fn refused(error: &ChangeError) -> ApiError {
+    ApiError::new(error.code(), error.to_string())
+}
+
+fn changed(result: Result<Entries, ChangeError>) -> Result<Config, ApiError> {
+    let boxed = |(key, value): (String, String)| (key.into(), value.into());
+    result.map(|entries| entries.into_iter().map(boxed).collect()).map_err(|it| refused(&it))
+}
+
 impl ConfigSchema for Schema {
     fn validate(&self, resource: &ConfigResource, config: &Config) -> Result<(), ApiError> {
         let Some(target) = target(resource) else { return Ok(()) };
         let judged = target
             .check_name(&resource.name)
             .and_then(|()| validate(target, &entries(config), &self.config.load()));
-        judged.map_err(|error| ApiError::new(error.code(), error.to_string()))
+        judged.map_err(|error| refused(&error))
     }
 
-    fn is_list(&self, kind: ResourceType, key: &str) -> bool {
-        let definition = scope(kind).and_then(|scope| scope.find(key));
-        definition.is_some_and(|definition| definition.kind == Type::List)
+    fn alter(
+        &self,
+        resource: &ConfigResource,
+        current: &Config,
+        changes: &[Altering<'_>],
+    ) -> Result<Config, ApiError> {
+        let Some(target) = target(resource) else { return Ok(current.clone()) };
+        let mut alterations = Vec::with_capacity(changes.len());
+        for Altering { name: key, config_operation: number, value } in changes {
+            let operation = Operation::from_number(*number).ok_or_else(|| {
+                let message = format!("Unknown config operation {number}");
+                ApiError::new(ErrorCode::InvalidRequest, message)
+            })?;
+            alterations.push(Alteration { key, operation, value: *value });
+        }
+        changed(alter(target, &entries(current), &alterations))
     }
 
-    fn default_value(&self, kind: ResourceType, key: &str) -> Option<Cow<'static, str>> {
-        scope(kind)?.find(key)?.default.map(Cow::Borrowed)
+    fn replace(
+        &self,
+        resource: &ConfigResource,
+        values: &[Replacing<'_>],
+    ) -> Result<Config, ApiError> {
+        let Some(target) = target(resource) else { return Ok(Config::new()) };
+        changed(replace(target, values.iter().map(|it| (it.name, it.value))))
     }
 
     fn effective_topic_configs(&self, _: &MetadataImage, own: &Config) -> Vec<EffectiveConfig> {

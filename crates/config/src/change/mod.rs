@@ -157,10 +157,7 @@ pub fn alter(
     current: &Entries,
     alterations: &[Alteration<'_>],
 ) -> Result<Entries, ChangeError> {
-    let mut seen = BTreeSet::new();
-    if !alterations.iter().all(|alteration| seen.insert(alteration.key)) {
-        return Err(ChangeError::DuplicateKeys);
-    }
+    named_once(alterations.iter().map(|alteration| alteration.key))?;
     let nulls: Vec<&str> = alterations
         .iter()
         .filter(|alteration| {
@@ -189,6 +186,11 @@ pub fn alter(
         altered.insert((*key).to_owned(), value);
     }
     Ok(altered)
+}
+
+fn named_once<'a>(mut keys: impl Iterator<Item = &'a str>) -> Result<(), ChangeError> {
+    let mut seen = BTreeSet::new();
+    if keys.all(|key| seen.insert(key)) { Ok(()) } else { Err(ChangeError::DuplicateKeys) }
 }
 
 /// What an unset list is, where the key is one.
@@ -222,8 +224,10 @@ fn merged(before: &str, value: &str, operation: Operation) -> String {
 /// The values of a request that names all of them, as of a new topic; not yet judged.
 pub fn replace<'a>(
     target: Target,
-    values: impl IntoIterator<Item = (&'a str, Option<&'a str>)>,
+    values: impl IntoIterator<Item = (&'a str, Option<&'a str>), IntoIter: Clone>,
 ) -> Result<Entries, ChangeError> {
+    let values = values.into_iter();
+    named_once(values.clone().map(|(key, _)| key))?;
     let mut entries = Entries::new();
     let mut nulls = Vec::new();
     for (key, value) in values {

@@ -20,17 +20,12 @@ use super::{
     scene::Scene,
 };
 use crate::{
-    image::{Config, ConfigResource, ResourceType},
+    image::{ConfigResource, ResourceType},
     records::Records,
 };
 
 /// What a key becomes; `None` deletes it.
 type Changes = BTreeMap<Box<str>, Option<Box<str>>>;
-
-const SET: i8 = 0;
-const DELETE: i8 = 1;
-const APPEND: i8 = 2;
-const SUBTRACT: i8 = 3;
 
 pub(super) fn alter_incrementally(
     scene: &mut Scene<'_>,
@@ -38,13 +33,10 @@ pub(super) fn alter_incrementally(
 ) -> Result<(), ControllerError> {
     let asked = request.resources.iter().map(|it| ((it.resource_type, it.resource_name), it));
     let results = alter_all(scene, asked, request.validate_only, |scene, resource, asked| {
-        let keys = asked.configs.iter();
-        judge_keys(keys.map(|it| (it.name, it.value.is_none() && it.config_operation != DELETE)))?;
-        let config = scene.image.configs.of(resource);
-        let change = |it: &AlterableConfig<'_>| {
-            Ok((it.name.into(), new_value(scene, resource, config, it)?))
-        };
-        asked.configs.iter().map(change).collect()
+        let current = scene.image.configs.of(resource);
+        let altered = scene.schema.alter(resource, current, &asked.configs)?;
+        let new_value = |it: &AlterableConfig<'_>| (it.name.into(), altered.get(it.name).cloned());
+        Ok(asked.configs.iter().map(new_value).collect())
     })?;
     let responses = results.iter().map(|((resource_type, resource_name), result)| {
         response::AlterConfigsResourceResponse {
@@ -65,10 +57,10 @@ pub(super) fn alter(
 ) -> Result<(), ControllerError> {
     let asked = request.resources.iter().map(|it| ((it.resource_type, it.resource_name), it));
     let results = alter_all(scene, asked, request.validate_only, |scene, resource, asked| {
-        judge_keys(asked.configs.iter().map(|it| (it.name, it.value.is_none())))?;
         let there = scene.image.configs.of(resource).keys();
         let mut changes: Changes = there.map(|key| (key.clone(), None)).collect();
-        changes.extend(asked.configs.iter().map(|it| (it.name.into(), it.value.map(Into::into))));
+        let replaced = scene.schema.replace(resource, &asked.configs)?;
+        changes.extend(replaced.into_iter().map(|(key, value)| (key, Some(value))));
         Ok(changes)
     })?;
     let responses = results.iter().map(|((resource_type, resource_name), result)| {
@@ -131,63 +123,6 @@ fn judge_resource(
         return Err(ApiError::new(ErrorCode::InvalidRequest, "Duplicate resource."));
     }
     Ok(ConfigResource::new(known, name))
-}
-
-/// Each key once, and with a value where it needs one.
-fn judge_keys<'a>(keys: impl Iterator<Item = (&'a str, bool)>) -> Result<(), ApiError> {
-    let mut seen = BTreeSet::new();
-    let mut without_value = Vec::new();
-    for (key, lacks_value) in keys {
-        if !seen.insert(key) {
-            let message = "Error due to duplicate config keys";
-            return Err(ApiError::new(ErrorCode::InvalidRequest, message));
-        }
-        if lacks_value {
-            without_value.push(key);
-        }
-    }
-    if without_value.is_empty() {
-        return Ok(());
-    }
-    let message = format!("Null value not supported for : {}", without_value.join(","));
-    Err(ApiError::new(ErrorCode::InvalidRequest, message))
-}
-
-fn new_value(
-    scene: &Scene<'_>,
-    resource: &ConfigResource,
-    config: &Config,
-    change: &AlterableConfig<'_>,
-) -> Result<Option<Box<str>>, ApiError> {
-    let value = change.value.unwrap_or_default();
-    let operation = match change.config_operation {
-        SET => return Ok(Some(value.into())),
-        DELETE => return Ok(None),
-        APPEND => "APPEND",
-        SUBTRACT => "SUBTRACT",
-        other => {
-            let message = format!("Unknown config operation {other}");
-            return Err(ApiError::new(ErrorCode::InvalidRequest, message));
-        }
-    };
-    let key = change.name;
-    if !scene.schema.is_list(resource.kind, key) {
-        let message = format!("Can't {operation} to key {key} because its type is not LIST.");
-        return Err(ApiError::new(ErrorCode::InvalidConfig, message));
-    }
-    let current = match config.get(key) {
-        Some(current) => current.to_string(),
-        None => scene.schema.default_value(resource.kind, key).unwrap_or_default().into_owned(),
-    };
-    let mut entries: Vec<&str> = current.split(',').filter(|entry| !entry.is_empty()).collect();
-    for entry in value.split(',') {
-        match entries.iter().position(|known| *known == entry) {
-            None if change.config_operation == APPEND => entries.push(entry),
-            Some(at) if change.config_operation == SUBTRACT => drop(entries.remove(at)),
-            _ => {}
-        }
-    }
-    Ok(Some(entries.join(",").into()))
 }
 
 fn alter_one(

@@ -3,8 +3,13 @@
 
 use std::borrow::Cow;
 
+use milena_protocol::api::{
+    alter_configs::request::AlterableConfig as Replacing,
+    incremental_alter_configs::request::AlterableConfig as Altering,
+};
+
 use super::ApiError;
-use crate::image::{Config, ConfigResource, MetadataImage, ResourceType};
+use crate::image::{Config, ConfigResource, MetadataImage};
 
 /// A topic's setting as CreateTopics answers it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,17 +27,26 @@ pub trait ConfigSchema: std::fmt::Debug + Send + Sync {
     /// Judges all that would be set on a resource.
     fn validate(&self, resource: &ConfigResource, config: &Config) -> Result<(), ApiError>;
 
-    /// Whether a value is a list, to which entries can be added.
-    fn is_list(&self, kind: ResourceType, key: &str) -> bool;
+    /// What changes make of what is set on a resource, not yet judged.
+    fn alter(
+        &self,
+        resource: &ConfigResource,
+        current: &Config,
+        changes: &[Altering<'_>],
+    ) -> Result<Config, ApiError>;
 
-    /// The value that holds where none is set.
-    fn default_value(&self, kind: ResourceType, key: &str) -> Option<Cow<'static, str>>;
+    /// What a resource is set to by a request that names all of it, not yet judged.
+    fn replace(
+        &self,
+        resource: &ConfigResource,
+        values: &[Replacing<'_>],
+    ) -> Result<Config, ApiError>;
 
     /// Every setting of a topic that has these of its own, in the order of names.
     fn effective_topic_configs(&self, image: &MetadataImage, own: &Config) -> Vec<EffectiveConfig>;
 }
 
-/// Knows nothing and accepts everything.
+/// Knows nothing and accepts everything: what has a value is set, and all else is deleted.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct AnyConfig;
 
@@ -41,12 +55,25 @@ impl ConfigSchema for AnyConfig {
         Ok(())
     }
 
-    fn is_list(&self, _kind: ResourceType, _key: &str) -> bool {
-        false
+    fn alter(
+        &self,
+        _: &ConfigResource,
+        current: &Config,
+        changes: &[Altering<'_>],
+    ) -> Result<Config, ApiError> {
+        let mut altered = current.clone();
+        for change in changes {
+            match change.value {
+                Some(value) => drop(altered.insert(change.name.into(), value.into())),
+                None => drop(altered.remove(change.name)),
+            }
+        }
+        Ok(altered)
     }
 
-    fn default_value(&self, _kind: ResourceType, _key: &str) -> Option<Cow<'static, str>> {
-        None
+    fn replace(&self, _: &ConfigResource, values: &[Replacing<'_>]) -> Result<Config, ApiError> {
+        let set = values.iter().filter_map(|it| Some((it.name.into(), it.value?.into())));
+        Ok(set.collect())
     }
 
     fn effective_topic_configs(&self, _: &MetadataImage, own: &Config) -> Vec<EffectiveConfig> {

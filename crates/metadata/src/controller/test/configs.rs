@@ -17,8 +17,6 @@ use crate::{
 
 const SET: i8 = 0;
 const DELETE: i8 = 1;
-const APPEND: i8 = 2;
-const SUBTRACT: i8 = 3;
 
 type Change<'a> = (&'a str, i8, Option<&'a str>);
 
@@ -49,14 +47,12 @@ fn value(story: &Story, key: &str) -> Option<String> {
 }
 
 #[test]
-fn keys_are_set_deleted_and_their_lists_changed() {
+fn keys_are_set_and_deleted() {
     let mut story = Story::of(1);
     story.topic("a", &[&[1]]);
     alter(&mut story, 2, "a", &[("retention.ms", SET, Some("7"))]).unwrap();
-    alter(&mut story, 2, "a", &[("cleanup.policy", APPEND, Some("compact"))]).unwrap();
+    alter(&mut story, 2, "a", &[("cleanup.policy", SET, Some("compact"))]).unwrap();
     assert_eq!(value(&story, "retention.ms").as_deref(), Some("7"));
-    assert_eq!(value(&story, "cleanup.policy").as_deref(), Some("delete,compact"));
-    alter(&mut story, 2, "a", &[("cleanup.policy", SUBTRACT, Some("delete"))]).unwrap();
     assert_eq!(value(&story, "cleanup.policy").as_deref(), Some("compact"));
     alter(&mut story, 2, "a", &[("retention.ms", DELETE, None)]).unwrap();
     assert_eq!(value(&story, "retention.ms"), None);
@@ -66,30 +62,9 @@ fn keys_are_set_deleted_and_their_lists_changed() {
 fn what_cannot_be_is_refused_as_kafka_words_it() {
     let mut story = Story::of(1);
     story.topic("a", &[&[1]]);
-    let cases: [(i8, &str, &[Change<'_>], ErrorCode, &str); 9] = [
+    let cases: [(i8, &str, &[Change<'_>], ErrorCode, &str); 6] = [
         (2, "b", &[], ErrorCode::UnknownTopicOrPartition, "The topic 'b' does not exist."),
         (2, "", &[], ErrorCode::InvalidRequest, "Default topic resources are not allowed."),
-        (
-            2,
-            "a",
-            &[("retention.ms", APPEND, Some("1"))],
-            ErrorCode::InvalidConfig,
-            "Can't APPEND to key retention.ms because its type is not LIST.",
-        ),
-        (
-            2,
-            "a",
-            &[("retention.ms", SET, None)],
-            ErrorCode::InvalidRequest,
-            "Null value not supported for : retention.ms",
-        ),
-        (
-            2,
-            "a",
-            &[("retention.ms", SET, Some("1")), ("retention.ms", DELETE, None)],
-            ErrorCode::InvalidRequest,
-            "Error due to duplicate config keys",
-        ),
         (4, "9", &[], ErrorCode::BrokerIdNotRegistered, "No node with id 9 found."),
         (
             4,

@@ -13,16 +13,17 @@ mod reassignment;
 mod scram;
 mod topics;
 
-use std::{borrow::Cow, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use milena_env::Random;
 use milena_protocol::{
     ErrorCode, Message, Uuid,
     api::{
-        BrokerHeartbeatRequest, BrokerRegistrationRequest, CreateTopicsRequest,
+        BrokerHeartbeatRequest, BrokerRegistrationRequest, CreateTopicsRequest, alter_configs,
         broker_registration::request::Feature,
         create_topics::request::{CreatableReplicaAssignment, CreatableTopic},
+        incremental_alter_configs::request::AlterableConfig,
     },
     metadata::{FeatureLevelRecord, Value},
     wire::Writer,
@@ -62,12 +63,21 @@ impl ConfigSchema for FewKeys {
         }
     }
 
-    fn is_list(&self, _kind: ResourceType, key: &str) -> bool {
-        key == "cleanup.policy"
+    fn alter(
+        &self,
+        resource: &ConfigResource,
+        current: &Config,
+        changes: &[AlterableConfig<'_>],
+    ) -> Result<Config, ApiError> {
+        super::AnyConfig.alter(resource, current, changes)
     }
 
-    fn default_value(&self, _kind: ResourceType, key: &str) -> Option<Cow<'static, str>> {
-        (key == "cleanup.policy").then_some("delete".into())
+    fn replace(
+        &self,
+        resource: &ConfigResource,
+        values: &[alter_configs::request::AlterableConfig<'_>],
+    ) -> Result<Config, ApiError> {
+        super::AnyConfig.replace(resource, values)
     }
 
     fn effective_topic_configs(&self, image: &MetadataImage, own: &Config) -> Vec<EffectiveConfig> {
