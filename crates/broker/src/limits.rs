@@ -8,10 +8,15 @@ pub(crate) const FIRST_READ_BYTES: usize = 16 << 10;
 /// A frame up to this length gets all of its buffer at once; a longer one as its bytes arrive.
 pub(crate) const FRAME_BYTES_AT_ONCE: usize = 1 << 20;
 
-/// While somebody waits for the memory budget, this much of every frame that is begun must arrive
-/// within [`STALLED_AFTER`], or its connection is closed.
+/// While somebody waits for the memory budget, less than this of a frame within [`STALLED_AFTER`]
+/// makes it one whose connection may be closed. An honest client can be as slow as that. It is
+/// safe while there is memory, and longer the less it holds: those that hold the most go first, and
+/// no more of them than give back [`STALLED_SHARE`] of the budget. What is slow and large at such a
+/// time has to be sent again; if it could stay, a few of its kind would stop everybody.
 pub(crate) const STALLED_BYTES: usize = 128 << 10;
 pub(crate) const STALLED_AFTER: Duration = Duration::from_secs(1);
+/// An eighth.
+pub(crate) const STALLED_SHARE: usize = 8;
 
 /// How soon it shows that a client has gone whose last requests cannot be read yet.
 pub(crate) const HANG_UP_LOOK: Duration = Duration::from_millis(500);

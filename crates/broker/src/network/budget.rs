@@ -2,8 +2,8 @@
 //! answers that are not sent yet. While it is spent sockets are not read, except the one whose
 //! frame is the oldest of the unfinished ones: it must be possible to finish something. It waits
 //! too while the segments alone owe the whole budget, for they give back without its help. Frames
-//! that are begun and not sent on must not keep the bytes that others wait for: they lose their
-//! connection.
+//! that are begun and hardly sent on must not keep the bytes that others wait for: the largest of
+//! them lose their connection.
 
 use std::{
     collections::BTreeMap,
@@ -16,7 +16,7 @@ use std::{
     time::Duration,
 };
 
-use crate::limits::{STALLED_AFTER, STALLED_BYTES};
+use crate::limits::{STALLED_AFTER, STALLED_BYTES, STALLED_SHARE};
 
 /// Bytes that somebody else counts, such as those on their way into a segment.
 type Elsewhere = Box<dyn Fn() -> u64 + Send + Sync>;
@@ -53,9 +53,23 @@ struct Unfinished {
     waker: Waker,
     /// It waits for the budget, not for its client.
     is_waiting: bool,
-    /// What has arrived since it is watched.
-    arrived: usize,
+    /// What has arrived of it.
+    held: Arc<AtomicUsize>,
+    /// What had arrived when it began to be watched; nothing is known against a newcomer yet.
+    watched: Option<usize>,
     is_stalled: bool,
+}
+
+impl Unfinished {
+    fn held(&self) -> usize {
+        self.held.load(Ordering::Relaxed)
+    }
+
+    /// Whether its client hardly sent it on since it is watched.
+    fn is_slow(&self) -> bool {
+        let arrived = |before: usize| self.held().saturating_sub(before);
+        !self.is_waiting && self.watched.is_some_and(|before| arrived(before) < STALLED_BYTES)
+    }
 }
 
 impl fmt::Debug for Budget {
@@ -102,12 +116,16 @@ impl Budget {
     /// end.
     pub(crate) fn ticket(self: &Arc<Self>, waker: &Waker) -> Ticket {
         let number = self.tickets.fetch_add(1, Ordering::Relaxed);
-        let waker = waker.clone();
-        // Nothing is known against a newcomer yet.
-        let arrived = STALLED_BYTES;
-        let unfinished = Unfinished { waker, is_waiting: false, arrived, is_stalled: false };
+        let held = Arc::new(AtomicUsize::new(0));
+        let unfinished = Unfinished {
+            waker: waker.clone(),
+            is_waiting: false,
+            held: Arc::clone(&held),
+            watched: None,
+            is_stalled: false,
+        };
         self.lock().frames.insert(number, unfinished);
-        Ticket { budget: Arc::clone(self), number }
+        Ticket { budget: Arc::clone(self), number, held }
     }
 
     /// Whoever waits looks again. Called when bytes were given back, here or elsewhere.
@@ -131,8 +149,8 @@ impl Budget {
         }
     }
 
-    /// Ends the frames whose clients do not send them on while others wait for the bytes that they
-    /// hold. To be called now and then.
+    /// Ends frames whose clients hardly send them on while others wait for the bytes that they
+    /// hold: the largest first, until enough comes back. To be called now and then.
     pub(crate) fn end_stalled(&self, now: Duration) {
         let is_short = self.is_waited_for() && self.is_spent();
         let mut unfinished = self.lock();
@@ -145,12 +163,24 @@ impl Budget {
             return;
         }
         unfinished.watched_since = Some(now);
+        let mut slow = Vec::new();
         for frame in unfinished.frames.values_mut() {
-            let arrived = std::mem::take(&mut frame.arrived);
-            frame.is_stalled = since.is_some() && !frame.is_waiting && arrived < STALLED_BYTES;
-            if frame.is_stalled {
-                frame.waker.wake_by_ref();
+            frame.is_stalled = false;
+            let is_slow = since.is_some() && frame.is_slow();
+            frame.watched = Some(frame.held());
+            if is_slow {
+                slow.push(frame);
             }
+        }
+        slow.sort_by_key(|frame| std::cmp::Reverse(frame.held()));
+        let mut lacking = self.limit / STALLED_SHARE;
+        for frame in slow {
+            if lacking == 0 {
+                break;
+            }
+            lacking = lacking.saturating_sub(frame.held());
+            frame.is_stalled = true;
+            frame.waker.wake_by_ref();
         }
     }
 
@@ -195,6 +225,7 @@ impl Drop for Charge {
 pub(crate) struct Ticket {
     budget: Arc<Budget>,
     number: u64,
+    held: Arc<AtomicUsize>,
 }
 
 impl Ticket {
@@ -219,13 +250,9 @@ impl Ticket {
         !self.budget.is_spent()
     }
 
-    /// Notes that more of the frame has arrived, where that may save it.
+    /// Notes that more of the frame has arrived.
     pub(crate) fn arrived(&self, bytes: usize) {
-        if self.budget.is_waited_for()
-            && let Some(frame) = self.budget.lock().frames.get_mut(&self.number)
-        {
-            frame.arrived += bytes;
-        }
+        self.held.fetch_add(bytes, Ordering::Relaxed);
     }
 
     /// Whether the frame is to be given up.
@@ -320,6 +347,7 @@ mod test {
         let (count, waker) = counting();
         let [stalled, sending, waiting] =
             [&waker, Waker::noop(), Waker::noop()].map(|waker| budget.ticket(waker));
+        stalled.arrived(1);
         let mut charge = budget.charge();
         charge.grow(100);
         let are_stalled = || [&stalled, &sending, &waiting].map(Ticket::is_stalled);
@@ -334,5 +362,32 @@ mod test {
         }
         assert_eq!(are_stalled(), [true, false, false]);
         assert_eq!(count.0.load(Ordering::SeqCst), 3, "once a window, until it has gone");
+    }
+
+    #[test]
+    fn who_is_slow_and_holds_little_is_spared_while_larger_ones_are_slow_too() {
+        let budget = Budget::new(100, Box::new(|| 0));
+        let tickets = [(); 5].map(|()| budget.ticket(Waker::noop()));
+        let [small, large, waiting, middling, last] = &tickets;
+        for (ticket, held) in [(small, 1), (large, 60), (middling, 7), (last, 6)] {
+            ticket.arrived(held);
+        }
+        let mut charge = budget.charge();
+        charge.grow(100);
+        assert!(!waiting.may_read(Waker::noop()));
+        let ended = |window| {
+            budget.end_stalled(STALLED_AFTER * window);
+            [small, large, middling, last].map(Ticket::is_stalled)
+        };
+        assert_eq!(ended(0), [false; 4]);
+        assert_eq!(ended(1), [false, true, false, false], "an eighth of the budget comes back");
+        let [small, large, waiting, middling, last] = tickets;
+        drop(large);
+        let ended = |window| {
+            budget.end_stalled(STALLED_AFTER * window);
+            [&small, &middling, &last].map(Ticket::is_stalled)
+        };
+        assert_eq!(ended(2), [false, true, true], "it takes two of them now");
+        drop((middling, last, waiting));
     }
 }

@@ -79,8 +79,11 @@ impl Frames {
                 self.buffer = BytesMut::from(into.filled());
                 into.filled().len()
             } else {
-                let ticket =
-                    self.unfinished.get_or_insert_with(|| self.budget.ticket(context.waker()));
+                let ticket = self.unfinished.get_or_insert_with(|| {
+                    let ticket = self.budget.ticket(context.waker());
+                    ticket.arrived(self.buffer.len());
+                    ticket
+                });
                 if ticket.is_stalled() {
                     return Poll::Ready(Err(FrameError::Stalled));
                 }
