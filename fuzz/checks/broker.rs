@@ -8,7 +8,7 @@ use std::{
         Mutex, MutexGuard, Once, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use milena_broker::{Outside, Server};
@@ -17,7 +17,8 @@ use milena_env::{Random, RealClock, SimulatedDisk};
 use milena_protocol::{
     Message, Offset,
     api::{
-        ApiKey, CreateTopicsRequest, ProduceRequest, ProduceResponse,
+        AlterClientQuotasRequest, ApiKey, CreateTopicsRequest, ProduceRequest, ProduceResponse,
+        alter_client_quotas::request::{EntityData, EntryData, OpData},
         create_topics::request::CreatableTopic,
         produce::request::{PartitionProduceData, TopicProduceData},
     },
@@ -32,6 +33,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// What strangers write to; `OWN` is the other client's.
 const TOPIC: &str = "t";
 const OWN: &str = "own";
+const BYSTANDER: &str = "bystander";
 
 static PANICKED: AtomicBool = AtomicBool::new(false);
 static SCENE: Mutex<Option<Scene>> = Mutex::new(None);
@@ -100,12 +102,15 @@ impl Scene {
             let request = CreateTopicsRequest { topics: vec![topic], ..Default::default() };
             scene.call(ApiKey::CreateTopics, 7, &request);
         }
+        scene.call(ApiKey::AlterClientQuotas, 1, &no_limits());
         scene
     }
 
     /// Sends, says that nothing more comes, and waits for the end of the connection.
-    fn send(&self, bytes: &[u8]) {
+    fn send(&mut self, bytes: &[u8]) {
         let mut stream = connect(self.address);
+        let begun = Instant::now();
+        stream.set_read_timeout(Some(PATIENCE / 20)).expect("it can be set");
         // The broker may have heard enough before the end.
         let _ = stream.write_all(bytes);
         let _ = stream.shutdown(Shutdown::Write);
@@ -115,7 +120,8 @@ impl Scene {
                 Ok(0) => return,
                 Ok(_) => {}
                 Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {
-                    panic!("the connection hangs");
+                    assert!(begun.elapsed() < PATIENCE, "the connection hangs");
+                    self.is_well();
                 }
                 Err(_) => return,
             }
@@ -152,6 +158,7 @@ impl Scene {
         let header = RequestHeader {
             request_api_key: api.number(),
             request_api_version: version,
+            client_id: Some(BYSTANDER),
             ..Default::default()
         };
         header.encode(&mut writer, 2).expect("it can be written");
@@ -174,6 +181,25 @@ impl Drop for Scene {
             server.stop().expect("a broker stops in order");
         }
     }
+}
+
+/// Strangers may limit whom they like, but not the other client: it has the strongest kind of
+/// quota.
+fn no_limits() -> AlterClientQuotasRequest<'static> {
+    let entity = [("user", "ANONYMOUS"), ("client-id", BYSTANDER)];
+    let keys = [
+        "producer_byte_rate",
+        "consumer_byte_rate",
+        "request_percentage",
+        "controller_mutation_rate",
+    ];
+    let entry = EntryData {
+        entity: entity
+            .map(|(entity_type, name)| EntityData { entity_type, entity_name: Some(name) })
+            .to_vec(),
+        ops: keys.map(|key| OpData { key, value: 1e15, remove: false }).to_vec(),
+    };
+    AlterClientQuotasRequest { entries: vec![entry], validate_only: false }
 }
 
 fn connect(address: SocketAddr) -> TcpStream {

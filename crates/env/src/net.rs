@@ -135,9 +135,21 @@ pub fn is_hung_up(stream: &TcpStream) -> bool {
     matches!(poll(&mut asked, Some(&Timespec::default())), Ok(1..))
 }
 
+/// Whether that end is all that is left to read.
+#[cfg(not(feature = "simulation"))]
+pub fn is_over(stream: &TcpStream) -> bool {
+    is_hung_up(stream) && rustix::io::ioctl_fionread(stream).is_ok_and(|bytes| bytes == 0)
+}
+
 /// In a simulation nobody can ask; the end shows when everything before it was read.
 #[cfg(feature = "simulation")]
 pub const fn is_hung_up(_: &TcpStream) -> bool {
+    false
+}
+
+/// Likewise.
+#[cfg(feature = "simulation")]
+pub const fn is_over(_: &TcpStream) -> bool {
     false
 }
 
@@ -217,7 +229,9 @@ mod test {
             while !is_hung_up(&client) {
                 crate::timer::sleep(Duration::from_millis(1)).await;
             }
+            assert!(!is_over(&client));
             client.read_exact(&mut bytes).await.unwrap();
+            assert!(is_over(&client));
             assert_eq!(client.read(&mut bytes).await.unwrap(), 0);
             drop(listener);
             let refused = connect(&address).await.unwrap_err();

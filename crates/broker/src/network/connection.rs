@@ -69,7 +69,8 @@ pub(crate) enum Ending {
     Idle,
 }
 
-/// Whether the connection is not read because a request has to wait for others.
+/// Whether the connection is not read: a request has to wait for others, or the client for its
+/// quota.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum HeldUp {
     #[default]
@@ -192,7 +193,9 @@ impl Connection {
                 None => {}
             }
             if self.is_muted(context) {
-                return Poll::Pending;
+                // What the client still sent is served when it has waited.
+                let is_over = self.is_time_to_look() && self.transport.is_over();
+                return if is_over { Poll::Ready(Ok(())) } else { Poll::Pending };
             }
             // Also read while requests wait: a client that has gone away is noticed at once.
             if self.next.is_none() && self.has_room() {
@@ -264,9 +267,13 @@ impl Connection {
         if self.next.is_none() {
             return false;
         }
-        let is_time = self.handle.held_up.replace(HeldUp::Yes) == HeldUp::Look;
-        self.is_client_gone |= is_time && self.transport.is_hung_up();
+        self.is_client_gone |= self.is_time_to_look() && self.transport.is_hung_up();
         self.is_client_gone
+    }
+
+    /// Whether to look if the client is still there. It is not read, so that this would not show.
+    fn is_time_to_look(&self) -> bool {
+        self.handle.held_up.replace(HeldUp::Yes) == HeldUp::Look
     }
 
     /// Whether its client has to wait, for having used more than its quota; woken when it is over.

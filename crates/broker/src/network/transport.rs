@@ -25,6 +25,13 @@ impl Transport {
         }
     }
 
+    /// Whether the client has gone, and sent nothing before that is not read yet.
+    pub(crate) fn is_over(&self) -> bool {
+        match self {
+            Self::Plain(stream) => net::is_over(stream),
+        }
+    }
+
     /// Sends a range of a file: by the kernel alone where nothing has to be encrypted.
     pub(crate) fn poll_send_file(
         &mut self,
