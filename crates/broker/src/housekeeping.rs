@@ -1,6 +1,7 @@
 //! What goes on in the background: old records are deleted, compacted topics cleaned, silent
 //! producers forgotten. Two threads, since a long compaction must not hold up retention; the rate
-//! of compaction is bounded by `log.cleaner.io.max.bytes.per.second`.
+//! of compaction is bounded by `log.cleaner.io.max.bytes.per.second`. What is set of the cleaner is
+//! looked up for every log, since it may be changed.
 
 use std::{
     io,
@@ -9,12 +10,15 @@ use std::{
     time::Duration,
 };
 
-use milena_config::server::Logs;
+use milena_config::server;
 use milena_env::spawn_thread;
 use milena_protocol::Offset;
 use milena_storage::{Cleaner, CleanerOptions, Log, LogDirectory};
 
-use crate::partition::table::Partitions;
+use crate::{broker::SharedConfig, partition::table::Partitions};
+
+/// How soon it shows that a time to wait was changed.
+const CHANGES_SHOW: Duration = Duration::from_secs(1);
 
 /// Tells the threads to end, and wakes them for it.
 #[derive(Debug, Default)]
@@ -30,6 +34,46 @@ impl Stop {
         let waited = self.changed.wait_timeout_while(stopped, time, |stopped| !*stopped);
         !*waited.unwrap_or_else(PoisonError::into_inner).0
     }
+
+    /// Waits as long as it is told, which may change meanwhile; says whether to go on.
+    fn wait_as_told(&self, time: impl Fn() -> Duration) -> bool {
+        let mut waited = Duration::ZERO;
+        loop {
+            let step = time().saturating_sub(waited).min(CHANGES_SHOW);
+            if !self.wait(step) || step.is_zero() {
+                return !*self.stopped.lock().unwrap_or_else(PoisonError::into_inner);
+            }
+            waited += step;
+        }
+    }
+}
+
+/// The cleaner as it is set.
+struct Settled {
+    settings: server::Cleaner,
+    secret: [u8; 16],
+    cleaner: Cleaner,
+}
+
+impl Settled {
+    fn new(settings: &server::Cleaner, secret: [u8; 16]) -> Self {
+        let rate = settings.bytes_per_second_max;
+        let cleaner = Cleaner::new(CleanerOptions {
+            dedupe_buffer_bytes: settings.key_memory_bytes as usize,
+            // Kafka's default is the greatest number there is: no bound.
+            io_bytes_per_second: (rate < u64::MAX as f64).then_some(rate as u64),
+            secret,
+        });
+        Self { settings: settings.clone(), secret, cleaner }
+    }
+
+    /// The cleaner, made anew if something else is set by now.
+    fn as_of(&mut self, settings: &server::Cleaner) -> &mut Cleaner {
+        if self.settings != *settings {
+            *self = Self::new(settings, self.secret);
+        }
+        &mut self.cleaner
+    }
 }
 
 #[derive(Debug)]
@@ -40,11 +84,12 @@ pub(crate) struct Housekeeping {
 
 impl Housekeeping {
     pub(crate) fn start(
-        logs: &Logs,
+        config: &SharedConfig,
         secret: [u8; 16],
         directories: &[Arc<LogDirectory>],
         partitions: &Arc<Partitions>,
     ) -> io::Result<Self> {
+        let logs = &config.load().logs;
         let stop = Arc::new(Stop::default());
         let mut threads = Vec::new();
         let interval = Duration::from_millis(logs.retention_check_interval_ms.max(1));
@@ -55,23 +100,20 @@ impl Housekeeping {
                 ours.iter().for_each(|directory| retain(directory, &here));
             }
         })?);
-        if logs.cleaner.enabled && logs.cleaner.threads > 0 {
-            let rate = logs.cleaner.bytes_per_second_max;
-            let mut cleaner = Cleaner::new(CleanerOptions {
-                dedupe_buffer_bytes: logs.cleaner.key_memory_bytes as usize,
-                // Kafka's default is the greatest number there is: no bound.
-                io_bytes_per_second: (rate < u64::MAX as f64).then_some(rate as u64),
-                secret,
-            });
-            let backoff = Duration::from_millis(logs.cleaner.backoff_ms.max(1));
+        if logs.cleaner.enabled {
+            let mut settled = Settled::new(&logs.cleaner, secret);
             let (ours, here) = (directories.to_vec(), Arc::clone(partitions));
-            let stopping = Arc::clone(&stop);
+            let (stopping, config) = (Arc::clone(&stop), Arc::clone(config));
             threads.push(spawn_thread("cleaner", move || {
-                while stopping.wait(backoff) {
+                let backoff =
+                    || Duration::from_millis(config.load().logs.cleaner.backoff_ms.max(1));
+                let mut clean_one = |directory: &LogDirectory| {
+                    let settings = &config.load().logs.cleaner;
+                    settings.threads > 0 && clean(directory, settled.as_of(settings), &here)
+                };
+                while stopping.wait_as_told(backoff) {
                     for directory in &ours {
-                        while clean(directory, &mut cleaner, &here) && stopping.wait(Duration::ZERO)
-                        {
-                        }
+                        while clean_one(directory) && stopping.wait(Duration::ZERO) {}
                     }
                 }
             })?);
@@ -127,5 +169,45 @@ fn clean(directory: &LogDirectory, cleaner: &mut Cleaner, partitions: &Partition
             true
         }
         Ok(None) | Err(_) => false,
+    }
+}
+
+#[cfg(test)]
+mod test {
+    use std::sync::atomic::{AtomicU64, Ordering};
+
+    use milena_config::ServerConfig;
+
+    use super::*;
+
+    #[test]
+    fn a_rest_that_is_made_shorter_ends_soon() {
+        let (stop, rest_s) = (Arc::new(Stop::default()), Arc::new(AtomicU64::new(3600)));
+        let (told, stopping) = (Arc::clone(&rest_s), Arc::clone(&stop));
+        let (ended, end) = std::sync::mpsc::channel();
+        let resting = spawn_thread("resting", move || {
+            let rest = || Duration::from_secs(told.load(Ordering::SeqCst));
+            while stopping.wait_as_told(rest) {
+                told.store(3600, Ordering::SeqCst);
+                ended.send(()).unwrap();
+            }
+        })
+        .unwrap();
+        assert!(end.recv_timeout(Duration::from_millis(50)).is_err());
+        rest_s.store(0, Ordering::SeqCst);
+        end.recv_timeout(CHANGES_SHOW * 10).unwrap();
+        *stop.stopped.lock().unwrap() = true;
+        stop.changed.notify_all();
+        resting.join().unwrap();
+    }
+
+    #[test]
+    fn the_cleaner_is_made_anew_when_it_is_set_otherwise() {
+        let settings = ServerConfig::parse(&[]).unwrap().0.logs.cleaner;
+        let mut settled = Settled::new(&settings, [7; 16]);
+        let slower = server::Cleaner { bytes_per_second_max: 1000.0, ..settings };
+        let shown = format!("{:?}", settled.as_of(&slower));
+        assert!(shown.contains("io_bytes_per_second: Some(1000)"), "{shown}");
+        assert_eq!(settled.settings, slower);
     }
 }

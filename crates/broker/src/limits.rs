@@ -41,6 +41,10 @@ pub(crate) const SESSION_REST: Duration = Duration::from_secs(10);
 /// needed.
 pub(crate) const BLOCKING_THREADS: usize = 4;
 
+/// Connections of addresses that connect too often, which are closed after a while; more of them
+/// are closed at once.
+pub(crate) const REFUSED_CONNECTIONS_MAX: usize = 1000;
+
 /// Clients whose use is measured against quotas at once.
 pub(crate) const QUOTA_PARTIES_MAX: usize = 100_000;
 

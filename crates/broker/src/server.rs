@@ -1,7 +1,7 @@
 //! The life of a broker: start, serve, stop.
 
 use std::{
-    net::SocketAddr,
+    net::{IpAddr, SocketAddr},
     path::{Path, PathBuf},
     sync::{Arc, OnceLock},
     thread::JoinHandle,
@@ -15,8 +15,10 @@ use milena_config::{
 };
 use milena_env::{Clock, Disk, Random, net, spawn_thread};
 use milena_metadata::{
-    BrokerOptions, METADATA_TOPIC, MetadataNode, NodeOptions, controller::ControllerOptions,
-    image::Endpoint, quorum::preview,
+    BrokerOptions, METADATA_TOPIC, MetadataNode, NodeOptions,
+    controller::ControllerOptions,
+    image::{ClientQuotas, Endpoint},
+    quorum::preview,
 };
 use milena_protocol::Uuid;
 use milena_storage::{
@@ -40,7 +42,7 @@ use crate::{
     },
     partition::{assign::Assigner, stray, table::Partitions},
     producer_ids::ProducerIds,
-    quotas::Quotas,
+    quotas::{CreationLimits, Quotas, of_ip},
     telemetry::Telemetry,
 };
 
@@ -60,7 +62,7 @@ pub struct Outside {
 pub struct Server {
     broker: Arc<Broker>,
     addresses: Vec<SocketAddr>,
-    threads: IoThreads,
+    threads: Arc<IoThreads>,
     acceptor: Option<(oneshot::Sender<()>, JoinHandle<()>)>,
     failure: Option<oneshot::Receiver<String>>,
     housekeeping: Option<Housekeeping>,
@@ -121,7 +123,7 @@ impl Server {
         let unwritten = directories.clone();
         let elsewhere = move || unwritten.iter().map(|d| d.unwritten_bytes()).sum();
         let network = &config.network;
-        let allowing = Arc::clone(&shared_config);
+        let (allowing, limiting) = (Arc::clone(&shared_config), Arc::clone(&metadata));
         let broker = Arc::new(Broker {
             clock: Arc::clone(&outside.clock),
             disk: Arc::clone(&outside.disk),
@@ -134,12 +136,8 @@ impl Server {
                 drain_timeout: Duration::from_millis(config.node.shutdown_timeout_ms),
             },
             budget: Budget::new(config.node.memory_budget_bytes, Box::new(elsewhere)),
-            connections: Connections::new(move || {
-                let now = allowing.load();
-                Allowed {
-                    connections: now.network.connections_max as usize,
-                    of_one_ip: now.network.connections_per_ip_max as usize,
-                }
+            connections: Connections::new(Arc::clone(&outside.clock), move |ip| {
+                allowed(&allowing.load(), &limiting.look().client_quotas, ip)
             }),
             authorizer,
             metadata,
@@ -156,9 +154,9 @@ impl Server {
             telemetry: Telemetry::new(Random::from_seed(outside.random.next_u64())),
             config: shared_config,
         });
-        let threads = IoThreads::start(&broker, config.network.threads)?;
+        let threads = IoThreads::start(&broker)?;
         let housekeeping = Housekeeping::start(
-            &config.logs,
+            &broker.config,
             outside.random.uuid(),
             &broker.directories,
             &broker.partitions,
@@ -173,6 +171,11 @@ impl Server {
             failure: Some(failure),
             housekeeping: Some(housekeeping),
         })
+    }
+
+    #[cfg(test)]
+    pub(crate) fn io_threads(&self) -> usize {
+        self.threads.count()
     }
 
     #[cfg(test)]
@@ -222,6 +225,23 @@ impl Server {
             }
         }
         Ok(())
+    }
+}
+
+/// What connections there may be from an address, as it is now.
+fn allowed(config: &ServerConfig, quotas: &ClientQuotas, ip: IpAddr) -> Allowed {
+    let network = &config.network;
+    let of_all = network.connections_per_second_max;
+    let of_named = network.connections_per_ip_overrides.get(&ip.to_string());
+    let of_one_ip = of_named.unwrap_or(&network.connections_per_ip_max);
+    Allowed {
+        connections: network.connections_max as usize,
+        of_one_ip: *of_one_ip as usize,
+        creation: CreationLimits {
+            window: config.quotas.clients.into(),
+            of_all: (of_all < i32::MAX as u32).then_some(f64::from(of_all)),
+            of_ip: of_ip(quotas, ip),
+        },
     }
 }
 
@@ -290,19 +310,18 @@ impl Ports {
     fn accept(
         self,
         broker: &Arc<Broker>,
-        threads: &IoThreads,
+        threads: &Arc<IoThreads>,
     ) -> Result<(oneshot::Sender<()>, JoinHandle<()>), StartError> {
         let (stop, stopped) = oneshot::channel();
-        let connections = Arc::clone(&broker.connections);
-        let orders = threads.orders();
+        let (broker, threads) = (Arc::clone(broker), Arc::clone(threads));
         let thread = spawn_thread("accept", move || {
             let local = tokio::task::LocalSet::new();
             for (number, (port, _)) in self.ports.into_iter().enumerate() {
                 local.spawn_local(accept_all(
                     port,
                     number,
-                    Arc::clone(&connections),
-                    orders.clone(),
+                    Arc::clone(&broker),
+                    Arc::clone(&threads),
                 ));
             }
             // Dropping the sender stops it as well.

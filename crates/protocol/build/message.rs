@@ -39,7 +39,13 @@ pub(crate) fn file(file: &File, with_json: bool) -> String {
         line!(inner, "    const NAME: &'static str = {:?};", body.name());
         line!(inner, "    const VERSION_MIN: i16 = {};", body.versions.min);
         line!(inner, "    const VERSION_MAX: i16 = {};", body.versions.max);
-        line!(inner, "    const FLEXIBLE_FROM: Option<i16> = {:?};\n}}", body.flexible_from);
+        line!(inner, "    const FLEXIBLE_FROM: Option<i16> = {:?};", body.flexible_from);
+        if body.structs[0].fields.iter().any(|field| field.name == "throttleTimeMs") {
+            line!(inner, "\n    fn throttled(&self, ms: i32) -> Option<Self> {{");
+            line!(inner, "        let throttle_time_ms = self.throttle_time_ms.max(ms);");
+            line!(inner, "        Some(Self {{ throttle_time_ms, ..self.clone() }})\n    }}");
+        }
+        line!(inner, "}}");
         for inner in inner.lines() {
             line!(text, "{}{inner}", if inner.is_empty() { "" } else { "    " });
         }

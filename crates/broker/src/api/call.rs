@@ -19,6 +19,7 @@ use crate::{
         outgoing::{Answer, FileRange},
         threads::Worker,
     },
+    quotas::Meter,
 };
 
 /// Room for an answer of usual length.
@@ -56,6 +57,8 @@ pub(crate) struct Call<'a> {
     pub(crate) client_id: Option<&'a str>,
     /// To answer with when the request itself is gone.
     pub(crate) reply: Reply,
+    /// None while there is no quota for anybody.
+    pub(crate) meter: Option<Rc<Meter>>,
 }
 
 impl<'a> Call<'a> {
@@ -68,7 +71,8 @@ impl<'a> Call<'a> {
         let version = header.request_api_version;
         let correlation_id = header.correlation_id;
         let reply = Reply { api: opened.api.api(), version, correlation_id };
-        Self { worker, client, version, client_id: header.client_id, reply }
+        let meter = Meter::new(&worker.broker, client, header.client_id);
+        Self { worker, client, version, client_id: header.client_id, reply, meter }
     }
 
     pub(crate) fn broker(&self) -> &'a Arc<Broker> {
@@ -95,7 +99,41 @@ impl<'a> Call<'a> {
     }
 
     pub(crate) fn answer<'m>(&self, response: &impl Message<'m>) -> Outcome {
-        self.reply.answer(response)
+        match self.throttle_ms() {
+            0 => self.reply.answer(response),
+            ms => match response.throttled(ms) {
+                Some(throttled) => self.reply.answer(&throttled),
+                None => self.reply.answer(response),
+            },
+        }
+    }
+
+    /// How long the client is told to wait, having used more than its quota; to be asked once, when
+    /// everything is done.
+    pub(crate) fn throttle_ms(&self) -> i32 {
+        self.meter.as_ref().map_or(0, |meter| meter.answered())
+    }
+
+    /// Whether so many partitions may be created or deleted. Versions from `refused_from` on can be
+    /// told that they may not yet.
+    pub(crate) fn may_change(&self, partitions: usize, refused_from: i16) -> bool {
+        let can_be_refused = self.version >= refused_from;
+        self.meter.as_ref().is_none_or(|meter| meter.may_change(partitions, can_be_refused))
+    }
+
+    /// What may not be changed yet would have been, if it were not for the quota.
+    pub(crate) fn change_refused(&self) -> ErrorCode {
+        if let Some(meter) = &self.meter {
+            meter.was_refused();
+        }
+        ErrorCode::ThrottlingQuotaExceeded
+    }
+
+    /// So many partitions were not created or deleted in the end.
+    pub(crate) fn not_changed(&self, partitions: usize) {
+        if let Some(meter) = &self.meter {
+            meter.not_changed(partitions);
+        }
     }
 
     /// Has the controller serve the request, and passes its answer on as it is; `refuse` answers

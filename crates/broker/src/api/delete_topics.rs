@@ -1,7 +1,12 @@
 //! DeleteTopics: the controller deletes them; here it is asked who may. A topic that may not be
 //! seen is as good as absent.
 
-use milena_metadata::controller::DeleteTopics;
+use std::sync::Arc;
+
+use milena_metadata::{
+    controller::DeleteTopics,
+    image::{MetadataImage, Topic},
+};
 use milena_protocol::{
     ErrorCode, Uuid,
     api::{
@@ -16,6 +21,9 @@ use crate::{
     error_map::ToCode,
 };
 
+/// The first version that is told of a quota for changes.
+const THROTTLED_FROM: i16 = 5;
+
 pub(super) async fn handle(call: &Call<'_>, mut request: DeleteTopicsRequest<'_>) -> Outcome {
     let names = std::mem::take(&mut request.topic_names).into_iter();
     let by_name = |name| DeleteTopicState { name: Some(name), ..Default::default() };
@@ -25,7 +33,16 @@ pub(super) async fn handle(call: &Call<'_>, mut request: DeleteTopicsRequest<'_>
     for topic in std::mem::take(&mut request.topics) {
         let known = image.topics.by_id(topic.topic_id).map(|known| &*known.name);
         match refuse(call, &topic, known) {
-            None => allowed.push(topic),
+            None => {
+                let known = known_by(&image, &topic);
+                let partitions = known.map_or(0, |known| known.partitions().count());
+                if call.may_change(partitions, THROTTLED_FROM) {
+                    allowed.push(topic);
+                } else {
+                    let id = known.map_or(topic.topic_id, |known| known.id);
+                    results.push(refusal(topic.name, id, call.change_refused()));
+                }
+            }
             Some(code) => results.push(refusal(topic.name, topic.topic_id, code)),
         }
     }
@@ -45,6 +62,11 @@ pub(super) async fn handle(call: &Call<'_>, mut request: DeleteTopicsRequest<'_>
         }
         Err(error) => Outcome::close(&error),
     }
+}
+
+fn known_by<'a>(image: &'a MetadataImage, topic: &DeleteTopicState<'_>) -> Option<&'a Arc<Topic>> {
+    let by_id = image.topics.by_id(topic.topic_id);
+    topic.name.map_or(by_id, |name| image.topics.by_name(name))
 }
 
 fn refuse(call: &Call<'_>, topic: &DeleteTopicState<'_>, known: Option<&str>) -> Option<ErrorCode> {

@@ -53,8 +53,8 @@ enum Memory {
 }
 
 pub(super) async fn handle(call: &Call<'_>, mut request: FetchRequest<'_>) -> Outcome {
-    let meter = Meter::new(call.broker(), call.client, call.client_id);
-    if let Some(most) = meter.as_ref().and_then(Meter::fetch_bytes_max) {
+    let meter = call.meter.as_deref();
+    if let Some(most) = meter.and_then(Meter::fetch_bytes_max) {
         request.max_bytes = request.max_bytes.min(most);
     }
     let (memory, wanted) = match recall(call, &request) {
@@ -385,7 +385,8 @@ fn respond(
             }),
         }
     }
-    let response = FetchResponse { session_id, responses, ..Default::default() };
+    let throttle_time_ms = call.throttle_ms();
+    let response = FetchResponse { throttle_time_ms, session_id, responses, ..Default::default() };
     call.reply.answer_with(&response, ranges)
 }
 

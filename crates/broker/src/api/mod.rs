@@ -76,7 +76,7 @@ use crate::{
         frames::Frame,
         threads::Worker,
     },
-    quotas::{Meter, timed},
+    quotas::timed,
 };
 
 /// A request that is being served.
@@ -122,8 +122,7 @@ macro_rules! served {
                     }
                     match call.decode::<$Request>(opened.body) {
                         Ok(request) => {
-                            let meter = Meter::new(&worker.broker, &client, call.client_id);
-                            timed(meter, $module::handle(&call, request)).await
+                            timed(call.meter.clone(), $module::handle(&call, request)).await
                         }
                         Err(outcome) => outcome,
                     }

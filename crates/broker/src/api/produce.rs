@@ -27,7 +27,6 @@ use crate::{
     error_map::ToCode,
     network::{connection::Client, frames::Frame, threads::Worker},
     partition::{Partition, Reach, table::Topic},
-    quotas::Meter,
     topics,
 };
 
@@ -105,14 +104,11 @@ pub(super) fn serve(worker: &Rc<Worker>, client: &Rc<Client>, frame: Frame) -> S
         is_transactional: request.transactional_id.is_some(),
         timeout: Duration::from_millis(request.timeout_ms.max(0).unsigned_abs().into()),
     };
-    let meter = Meter::new(&worker.broker, client, call.client_id);
     let mut topics = place(&call, &request, &bytes);
-    let reply = call.reply;
+    let (reply, meter) = (call.reply, call.meter.clone());
     drop(request);
     append(worker, &terms, &mut bytes, &mut topics);
-    if let Some(meter) = &meter {
-        meter.was_busy_since();
-    }
+    let busy_ms = meter.as_ref().map_or(0, |meter| meter.answered());
     // The batches count as the journal's from here on.
     drop((bytes, charge));
     if terms.acks == 0 {
@@ -123,7 +119,8 @@ pub(super) fn serve(worker: &Rc<Worker>, client: &Rc<Client>, frame: Frame) -> S
     }
     Serving::Waiting(Box::pin(async move {
         settle(&terms, &mut topics).await;
-        let throttle_time_ms = meter.map_or(0, |meter| meter.produced(frame_bytes));
+        let sent_ms = meter.map_or(0, |meter| meter.produced(frame_bytes));
+        let throttle_time_ms = sent_ms.max(busy_ms);
         reply.answer(&ProduceResponse { throttle_time_ms, ..respond(&topics) })
     }))
 }

@@ -1,9 +1,10 @@
-//! Opens the ports, accepts connections and spreads them over the I/O threads.
+//! Accepts connections, as many as may be, and spreads them over the I/O threads.
 
 use std::{
     collections::BTreeMap,
     io,
     net::IpAddr,
+    rc::Rc,
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicUsize, Ordering},
@@ -11,31 +12,38 @@ use std::{
     time::Duration,
 };
 
-use milena_env::{
-    net::{self, Handover, TcpListener},
-    timer,
-};
-use tokio::sync::mpsc::UnboundedSender;
-
 use super::{
     connection::Client,
-    threads::{Order, Permit},
+    threads::{IoThreads, Order, Permit},
+};
+use crate::{
+    broker::Broker,
+    limits::REFUSED_CONNECTIONS_MAX,
+    quotas::{CreationLimits, CreationRates, Turn},
+};
+use milena_env::{
+    Clock,
+    net::{self, Handover, TcpListener},
+    timer,
 };
 
 /// How long nothing is accepted after that failed for want of descriptors.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// How many connections there may be, in all and by address.
+/// How many connections there may be, in all and by address, and how fast they may come.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Allowed {
     pub(crate) connections: usize,
     pub(crate) of_one_ip: usize,
+    pub(crate) creation: CreationLimits,
 }
 
 /// Counts connections, in all and by address.
 pub(crate) struct Connections {
     /// As it is now: it can be changed while the broker runs.
-    allowed: Box<dyn Fn() -> Allowed + Send + Sync>,
+    allowed: Box<dyn Fn(IpAddr) -> Allowed + Send + Sync>,
+    clock: Arc<dyn Clock>,
+    rates: Mutex<CreationRates>,
     count: AtomicUsize,
     by_ip: Mutex<BTreeMap<IpAddr, usize>>,
 }
@@ -51,9 +59,23 @@ impl std::fmt::Debug for Connections {
 struct Counted(Arc<Connections>, IpAddr);
 
 impl Connections {
-    pub(crate) fn new(allowed: impl Fn() -> Allowed + Send + Sync + 'static) -> Arc<Self> {
-        let (count, by_ip) = (AtomicUsize::new(0), Mutex::default());
-        Arc::new(Self { allowed: Box::new(allowed), count, by_ip })
+    pub(crate) fn new(
+        clock: Arc<dyn Clock>,
+        allowed: impl Fn(IpAddr) -> Allowed + Send + Sync + 'static,
+    ) -> Arc<Self> {
+        Arc::new(Self {
+            allowed: Box::new(allowed),
+            clock,
+            rates: Mutex::default(),
+            count: AtomicUsize::new(0),
+            by_ip: Mutex::default(),
+        })
+    }
+
+    /// Somebody has connected: whether it is their turn.
+    fn turn(&self, ip: IpAddr) -> Turn {
+        let mut rates = self.rates.lock().unwrap_or_else(PoisonError::into_inner);
+        rates.connected((self.allowed)(ip).creation, self.clock.monotonic(), ip)
     }
 
     #[cfg(test)]
@@ -62,7 +84,7 @@ impl Connections {
     }
 
     fn admit(self: &Arc<Self>, ip: IpAddr) -> Option<Permit> {
-        let allowed = (self.allowed)();
+        let allowed = (self.allowed)(ip);
         if self.count.load(Ordering::Relaxed) >= allowed.connections {
             return None;
         }
@@ -95,9 +117,12 @@ impl Drop for Counted {
 pub(crate) async fn accept_all(
     listener: TcpListener,
     number: usize,
-    connections: Arc<Connections>,
-    threads: Vec<UnboundedSender<Order>>,
+    broker: Arc<Broker>,
+    threads: Arc<IoThreads>,
 ) {
+    let connections = &broker.connections;
+    // One for each connection that is to be closed in a while, and this one.
+    let refused = Rc::new(());
     for turn in 0_usize.. {
         let (stream, peer) = match net::accept(&listener).await {
             Ok(accepted) => accepted,
@@ -109,6 +134,22 @@ pub(crate) async fn accept_all(
                 continue;
             }
         };
+        match connections.turn(peer.ip()) {
+            Turn::Now => {}
+            // Those that come meanwhile wait in the kernel.
+            Turn::After(wait) => timer::sleep(wait).await,
+            Turn::Refused(wait) => {
+                tracing::debug!(%peer, "connection refused: its address connects too often");
+                if Rc::strong_count(&refused) <= REFUSED_CONNECTIONS_MAX {
+                    let refused = Rc::clone(&refused);
+                    tokio::task::spawn_local(async move {
+                        timer::sleep(wait).await;
+                        drop((stream, refused));
+                    });
+                }
+                continue;
+            }
+        }
         let Some(permit) = connections.admit(peer.ip()) else {
             tracing::warn!(
                 %peer,
@@ -117,7 +158,7 @@ pub(crate) async fn accept_all(
             continue;
         };
         let client = Client::new(peer, number);
-        let Some(thread) = threads.get(turn % threads.len().max(1)) else { return };
+        let Some(thread) = threads.for_turn(&broker, turn) else { return };
         match Handover::give(stream) {
             // A thread that is gone means that the broker stops.
             Ok(handover) => drop(thread.send(Order::Serve(handover, client, permit))),
@@ -138,11 +179,17 @@ fn is_everybodys(error: &io::Error) -> bool {
 
 #[cfg(test)]
 mod test {
+    use milena_env::RealClock;
+
     use super::*;
+    use crate::quotas::Window;
 
     #[test]
     fn connections_are_counted_in_all_and_by_address() {
-        let connections = Connections::new(|| Allowed { connections: 3, of_one_ip: 2 });
+        let window = Window { samples: 1, sample: Duration::from_secs(1) };
+        let creation = CreationLimits { window, of_all: None, of_ip: None };
+        let allowed = move |_| Allowed { connections: 3, of_one_ip: 2, creation };
+        let connections = Connections::new(Arc::new(RealClock), allowed);
         let (one, two) = (IpAddr::from([127, 0, 0, 1]), IpAddr::from([127, 0, 0, 2]));
         let first = connections.admit(one).unwrap();
         let _second = connections.admit(one).unwrap();

@@ -5,7 +5,7 @@ use std::{
     collections::BTreeMap,
     io,
     rc::Rc,
-    sync::Arc,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     thread::JoinHandle,
     time::Duration,
 };
@@ -58,46 +58,74 @@ pub(crate) struct Worker {
     draining: watch::Sender<bool>,
 }
 
-/// The I/O threads, as the others see them.
-#[derive(Debug)]
+/// The I/O threads, as the others see them. There may be more of them than are wanted by now: those
+/// serve their connections to the end, and get no new ones.
+#[derive(Debug, Default)]
 pub(crate) struct IoThreads {
-    orders: Vec<UnboundedSender<Order>>,
-    threads: Vec<JoinHandle<()>>,
+    threads: Mutex<Running>,
 }
 
+type Running = Vec<(UnboundedSender<Order>, JoinHandle<()>)>;
+
 impl IoThreads {
-    pub(crate) fn start(broker: &Arc<Broker>, count: usize) -> io::Result<Self> {
-        let (mut orders, mut threads) = (Vec::new(), Vec::new());
-        for number in 0..count {
+    pub(crate) fn start(broker: &Arc<Broker>) -> io::Result<Arc<Self>> {
+        let threads = Self::default();
+        threads.grow(&mut threads.lock(), broker)?;
+        Ok(Arc::new(threads))
+    }
+
+    /// The thread for a connection that came as this one of all, from as many as are wanted now.
+    pub(crate) fn for_turn(
+        &self,
+        broker: &Arc<Broker>,
+        turn: usize,
+    ) -> Option<UnboundedSender<Order>> {
+        let mut threads = self.lock();
+        if let Err(error) = self.grow(&mut threads, broker) {
+            tracing::error!(%error, "fewer threads than num.network.threads can be started");
+        }
+        let wanted = broker.config().network.threads.clamp(1, threads.len().max(1));
+        threads.get(turn % wanted).map(|(order, _)| order.clone())
+    }
+
+    fn grow(&self, threads: &mut Running, broker: &Arc<Broker>) -> io::Result<()> {
+        while threads.len() < broker.config().network.threads {
             let (order, inbox) = mpsc::unbounded_channel();
             let broker = Arc::clone(broker);
             let runtime = tokio::runtime::Builder::new_current_thread()
                 .enable_all()
                 .max_blocking_threads(BLOCKING_THREADS)
                 .build()?;
-            threads.push(spawn_thread(&format!("io-{number}"), move || {
+            let thread = spawn_thread(&format!("io-{}", threads.len()), move || {
                 LocalSet::new().block_on(&runtime, run(broker, inbox));
-            })?);
-            orders.push(order);
+            })?;
+            threads.push((order, thread));
         }
-        Ok(Self { orders, threads })
+        Ok(())
     }
 
-    pub(crate) fn orders(&self) -> Vec<UnboundedSender<Order>> {
-        self.orders.clone()
+    #[cfg(test)]
+    pub(crate) fn count(&self) -> usize {
+        self.lock().len()
     }
 
     /// Lets the connections finish what is in flight, and waits for that.
-    pub(crate) fn drain(&mut self) {
-        for order in self.orders.drain(..) {
+    pub(crate) fn drain(&self) {
+        let threads = std::mem::take(&mut *self.lock());
+        for (order, _) in &threads {
             // A thread that is gone has nothing in flight.
             let _ = order.send(Order::Drain);
         }
-        for thread in self.threads.drain(..) {
+        for (order, thread) in threads {
+            drop(order);
             if let Err(panic) = thread.join() {
                 std::panic::resume_unwind(panic);
             }
         }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Running> {
+        self.threads.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -1,9 +1,12 @@
 //! Which of the limits that were set holds for a client: the most particular one.
 
+use std::net::IpAddr;
+
 use milena_metadata::image::{ClientQuotas, QuotaEntity};
 
 const USER: &str = "user";
 const CLIENT_ID: &str = "client-id";
+const IP: &str = "ip";
 
 /// What is limited.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -11,6 +14,8 @@ pub(super) enum Kind {
     Produce,
     Fetch,
     Request,
+    /// Partitions that are created and deleted.
+    Mutation,
 }
 
 impl Kind {
@@ -19,6 +24,7 @@ impl Kind {
             Self::Produce => "producer_byte_rate",
             Self::Fetch => "consumer_byte_rate",
             Self::Request => "request_percentage",
+            Self::Mutation => "controller_mutation_rate",
         }
     }
 }
@@ -61,6 +67,16 @@ pub(super) fn find(
     None
 }
 
+/// How many connections an address may make a second.
+pub(crate) fn of_ip(quotas: &ClientQuotas, ip: IpAddr) -> Option<f64> {
+    quotas.iter().next()?;
+    let limit = |name: Option<Box<str>>| {
+        let entity = QuotaEntity::from([(IP.into(), name)]);
+        quotas.of(&entity)?.get("connection_creation_rate").copied()
+    };
+    limit(Some(ip.to_string().into())).or_else(|| limit(None))
+}
+
 #[cfg(test)]
 mod test {
     use milena_metadata::image::Replay;
@@ -71,18 +87,17 @@ mod test {
     type Entity<'a> = &'a [(&'a str, Option<&'a str>)];
 
     fn quotas(set: &[(Entity<'_>, f64)]) -> ClientQuotas {
+        quotas_of("producer_byte_rate", set)
+    }
+
+    fn quotas_of(key: &str, set: &[(Entity<'_>, f64)]) -> ClientQuotas {
         let mut replay = Replay::new(Default::default());
         for (entity, value) in set {
             let entity = entity
                 .iter()
                 .map(|(kind, name)| EntityData { entity_type: kind, entity_name: *name })
                 .collect();
-            let record = ClientQuotaRecord {
-                entity,
-                key: "producer_byte_rate",
-                value: *value,
-                remove: false,
-            };
+            let record = ClientQuotaRecord { entity, key, value: *value, remove: false };
             replay.apply(&Value::ClientQuotaRecord(record)).unwrap();
         }
         replay.image.client_quotas
@@ -113,5 +128,14 @@ mod test {
             assert_eq!(find(&quotas, Kind::Fetch, "u", "c"), None);
         }
         assert_eq!(find(&ClientQuotas::default(), Kind::Produce, "u", "c"), None);
+    }
+
+    #[test]
+    fn an_address_has_a_limit_of_its_own_or_that_of_all() {
+        let (one, other) = (IpAddr::from([10, 0, 0, 1]), IpAddr::from([10, 0, 0, 2]));
+        let key = "connection_creation_rate";
+        let quotas = quotas_of(key, &[(&[("ip", Some("10.0.0.1"))], 3.0), (&[("ip", None)], 9.0)]);
+        assert_eq!((of_ip(&quotas, one), of_ip(&quotas, other)), (Some(3.0), Some(9.0)));
+        assert_eq!(of_ip(&ClientQuotas::default(), one), None);
     }
 }

@@ -1,24 +1,35 @@
-//! What clients may use: bytes in, bytes out, and time of the broker's threads. Whoever uses more
-//! is told how long to wait, and is not listened to for as long.
+//! What clients may use: bytes in, bytes out, time of the broker's threads, partitions that they
+//! create and delete. Whoever uses more is told how long to wait, and is not listened to for as
+//! long. Connections are counted as well.
 //!
-//! `limits` finds the limit, `rate` measures; both are pure. While nobody has set a limit, nothing
-//! is measured.
+//! `limits` finds the limit, `rate`, `bucket` and `connections` measure; all are pure. While nobody
+//! has set a limit, nothing is measured.
 
+mod bucket;
+mod connections;
 mod limits;
 mod rate;
 
 use std::{
+    cell::Cell,
     pin::pin,
     rc::Rc,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
+use milena_config::server::Window as Configured;
 use milena_env::HashMap;
 
 use self::{
+    bucket::Bucket,
     limits::{Kind, Party},
-    rate::{Rate, Window},
+    rate::Rate,
+};
+pub(crate) use self::{
+    connections::{CreationLimits, CreationRates, Turn},
+    limits::of_ip,
+    rate::Window,
 };
 use crate::{
     authorizer::ANONYMOUS, broker::Broker, limits::QUOTA_PARTIES_MAX, network::connection::Client,
@@ -28,6 +39,7 @@ use crate::{
 #[derive(Debug, Default)]
 pub(crate) struct Quotas {
     rates: Mutex<HashMap<Party, Rate>>,
+    buckets: Mutex<HashMap<Party, Bucket>>,
 }
 
 /// Measures what one request uses.
@@ -36,20 +48,36 @@ pub(crate) struct Meter {
     broker: Arc<Broker>,
     client: Rc<Client>,
     client_id: Box<str>,
-    begun: Duration,
+    /// How long a thread was busy with it until it last paused, and when it went on.
+    busy: Cell<Duration>,
+    resumed: Cell<Duration>,
+    /// How long the client has to wait for what it changed.
+    owed: Cell<Duration>,
+}
+
+impl From<Configured> for Window {
+    fn from(configured: Configured) -> Self {
+        let sample = Duration::from_secs(configured.sample_s.into());
+        Self { samples: configured.samples, sample }
+    }
 }
 
 impl Meter {
-    /// None while there is no limit for anybody.
+    /// None while there is no limit for anybody. The request is being served from here on.
     pub(crate) fn new(
         broker: &Arc<Broker>,
         client: &Rc<Client>,
         client_id: Option<&str>,
-    ) -> Option<Self> {
+    ) -> Option<Rc<Self>> {
         broker.metadata.look().client_quotas.iter().next()?;
-        let client_id = client_id.unwrap_or_default().into();
-        let begun = broker.clock.monotonic();
-        Some(Self { broker: Arc::clone(broker), client: Rc::clone(client), client_id, begun })
+        Some(Rc::new(Self {
+            broker: Arc::clone(broker),
+            client: Rc::clone(client),
+            client_id: client_id.unwrap_or_default().into(),
+            busy: Cell::default(),
+            resumed: broker.clock.monotonic().into(),
+            owed: Cell::default(),
+        }))
     }
 
     /// Records came in. How long the client has to wait, in milliseconds.
@@ -62,16 +90,65 @@ impl Meter {
         self.mute(self.record(Kind::Fetch, bytes as f64))
     }
 
-    /// The thread was busy with the request since this meter was made.
-    pub(crate) fn was_busy_since(&self) {
-        self.was_busy(self.broker.clock.monotonic().saturating_sub(self.begun));
+    /// The request is answered. How long its client has to wait for the time that a thread was busy
+    /// with it, which is never longer than one sample, and for what it changed; in milliseconds.
+    pub(crate) fn answered(&self) -> i32 {
+        let busy = self.busy.get() + self.since_resumed();
+        let wait = self.record(Kind::Request, busy.as_secs_f64() * 100.0);
+        self.mute(wait.min(self.window().sample).max(self.owed.get()))
     }
 
-    /// A thread was busy with the request. Such a wait is never longer than one sample.
-    fn was_busy(&self, time: Duration) {
-        let percent_seconds = time.as_secs_f64() * 100.0;
-        let wait = self.record(Kind::Request, percent_seconds);
-        self.mute(wait.min(self.window().sample));
+    fn since_resumed(&self) -> Duration {
+        self.broker.clock.monotonic().saturating_sub(self.resumed.get())
+    }
+
+    /// So many partitions are to be created or deleted. Says whether that may be: whoever owes has
+    /// to wait first, where its version of the API can be told so.
+    pub(crate) fn may_change(&self, partitions: usize, can_be_refused: bool) -> bool {
+        let change = |bucket: &mut Bucket, limit| {
+            if can_be_refused && partitions > 0 && !bucket.wait(limit).is_zero() {
+                return false;
+            }
+            bucket.take(partitions as f64);
+            if !can_be_refused {
+                self.owes(bucket.wait(limit));
+            }
+            true
+        };
+        self.with_bucket(change).unwrap_or(true)
+    }
+
+    /// A change was refused for no other reason.
+    pub(crate) fn was_refused(&self) {
+        self.with_bucket(|bucket, limit| self.owes(bucket.wait(limit)));
+    }
+
+    /// Nothing came of changes that were allowed.
+    pub(crate) fn not_changed(&self, partitions: usize) {
+        self.with_bucket(|bucket, _| bucket.take(-(partitions as f64)));
+    }
+
+    fn owes(&self, wait: Duration) {
+        self.owed.set(self.owed.get().max(wait));
+    }
+
+    fn with_bucket<T>(&self, act: impl FnOnce(&mut Bucket, f64) -> T) -> Option<T> {
+        let (party, limit) = self.limit(Kind::Mutation)?;
+        let window = self.broker.config().quotas.controller.into();
+        let now = self.broker.clock.monotonic();
+        let mut buckets = lock(&self.broker.quotas.buckets);
+        if buckets.len() >= QUOTA_PARTIES_MAX && !buckets.contains_key(&party) {
+            // What is full again need not be remembered; names are free to whoever wants to fill
+            // the memory.
+            buckets.retain(|_, bucket| !bucket.is_full(window, limit));
+            if buckets.len() >= QUOTA_PARTIES_MAX {
+                buckets.clear();
+            }
+        }
+        let full = || Bucket::full(window, now, limit);
+        let bucket = buckets.entry(party).or_insert_with(full);
+        bucket.refill(window, now, limit);
+        Some(act(bucket, limit))
     }
 
     /// The bytes of records that one answer may have at most; more could never go out.
@@ -88,16 +165,14 @@ impl Meter {
     }
 
     fn window(&self) -> Window {
-        let window = self.broker.config().quotas.clients;
-        Window { samples: window.samples, sample: Duration::from_secs(window.sample_s.into()) }
+        self.broker.config().quotas.clients.into()
     }
 
     /// Records what was used; the answer is how long to wait.
     fn record(&self, kind: Kind, amount: f64) -> Duration {
         let Some((party, limit)) = self.limit(kind) else { return Duration::ZERO };
         let (window, now) = (self.window(), self.broker.clock.monotonic());
-        let rates = &self.broker.quotas.rates;
-        let mut rates = rates.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut rates = lock(&self.broker.quotas.rates);
         if rates.len() >= QUOTA_PARTIES_MAX && !rates.contains_key(&party) {
             rates.retain(|_, rate| !rate.is_idle(window, now));
             if rates.len() >= QUOTA_PARTIES_MAX {
@@ -128,18 +203,19 @@ impl Meter {
     }
 }
 
-/// Serves a request and measures how long its thread was busy with it.
-pub(crate) async fn timed<F: Future>(meter: Option<Meter>, serving: F) -> F::Output {
+fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
+    shared.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Serves a request and measures how long its thread is busy with it.
+pub(crate) async fn timed<F: Future>(meter: Option<Rc<Meter>>, serving: F) -> F::Output {
     let Some(meter) = meter else { return serving.await };
-    let clock = Arc::clone(&meter.broker.clock);
-    let (mut serving, mut busy) = (pin!(serving), Duration::ZERO);
-    let served = std::future::poll_fn(|context| {
-        let begun = clock.monotonic();
+    let mut serving = pin!(serving);
+    std::future::poll_fn(|context| {
+        meter.resumed.set(meter.broker.clock.monotonic());
         let polled = serving.as_mut().poll(context);
-        busy += clock.monotonic().saturating_sub(begun);
+        meter.busy.set(meter.busy.get() + meter.since_resumed());
         polled
-    });
-    let served = served.await;
-    meter.was_busy(busy);
-    served
+    })
+    .await
 }

@@ -5,9 +5,9 @@ use std::{collections::VecDeque, time::Duration};
 
 /// Kafka's `quota.window.num` and `quota.window.size.seconds`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Window {
-    pub(super) samples: u32,
-    pub(super) sample: Duration,
+pub(crate) struct Window {
+    pub(crate) samples: u32,
+    pub(crate) sample: Duration,
 }
 
 impl Window {

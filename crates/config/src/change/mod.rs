@@ -2,6 +2,7 @@
 //!
 //! [`alter`] and [`replace`] make the new map, [`validate`] judges it; nothing is stored here.
 
+mod at_once;
 #[cfg(test)]
 mod test;
 mod validate;
@@ -251,6 +252,7 @@ impl ServerConfig {
             Target::AllBrokers => self.changed(values, &layers.broker),
             _ => self.changed(&layers.cluster, values),
         };
-        changed.map(|_| ()).map_err(|error| ChangeError::Contradiction(error.to_string()))
+        let changed = changed.map_err(|error| ChangeError::Contradiction(error.to_string()))?;
+        at_once::judge(layers, &changed.layers)
     }
 }

@@ -60,6 +60,42 @@ fn what_would_stop_a_broker_is_refused() {
         let refused = tried(Target::Broker, "", &format!("SET {change}"));
         assert_eq!(refused, format!("INVALID_REQUEST: {change}: {answer}"));
     }
+    for (change, answer) in [
+        (
+            "num.io.threads=17",
+            "num.io.threads=17, value should not be greater than double the current value 8",
+        ),
+        ("num.io.threads=3", "num.io.threads=3, value should be at least half the current value 8"),
+        (
+            "log.cleaner.threads=3",
+            "log.cleaner.threads=3, value should not be greater than double the current value 1",
+        ),
+    ] {
+        for target in [Target::Broker, Target::AllBrokers] {
+            let refused = tried(target, "", &format!("SET {change}"));
+            let why = "Dynamic thread count update validation failed for";
+            assert_eq!(refused, format!("INVALID_REQUEST: {why} {answer}"));
+        }
+    }
+    for (change, answer) in [
+        ("max.connections=0", "Invalid max.connections 0"),
+        ("log.cleaner.threads=0", "Invalid log.cleaner.threads 0"),
+        (
+            "log.cleaner.dedupe.buffer.size=1048576",
+            "log.cleaner.dedupe.buffer.size must be at least 1MB per cleaner thread.",
+        ),
+        (
+            "max.connections.per.ip=0",
+            "max.connections.per.ip can be set to zero only if max.connections.per.ip.overrides \
+             property is set.",
+        ),
+    ] {
+        let refused = tried(Target::Broker, "", &format!("SET {change}"));
+        assert_eq!(refused, format!("INVALID_REQUEST: {answer}"));
+    }
+    let both = "SET max.connections.per.ip=0; SET max.connections.per.ip.overrides=10.0.0.1:5";
+    assert!(tried(Target::Broker, "", both).starts_with("max.connections.per.ip=0 "));
+    assert_eq!(tried(Target::Broker, "", "SET num.io.threads=16"), "num.io.threads=16");
     let refused = tried(Target::Broker, "", "SET milena.foo=1");
     assert_eq!(refused, "INVALID_REQUEST: There is no broker config milena.foo");
 }

@@ -48,9 +48,9 @@ pub(super) const KEYS: &[Definition] = &[
     boolean("log.cleaner.enable").or("true")
         .says("Whether compacted topics are compacted."),
     double("log.cleaner.io.buffer.load.factor").or("0.9").cluster_wide()
-        .says("How full the cleaner's memory of keys may become."),
+        .says("Accepted and ignored: the cleaner uses all the memory that it has for keys."),
     int("log.cleaner.io.buffer.size").or("524288").at_least(0.0).cluster_wide()
-        .says("Memory that all cleaner threads together read and write through."),
+        .says("Accepted and ignored: the cleaner's buffer has a size of its own."),
     double("log.cleaner.io.max.bytes.per.second").or("1.7976931348623157E308").cluster_wide()
         .says("Bytes a second that the cleaner reads and writes at most."),
     long("log.cleaner.max.compaction.lag.ms").or("9223372036854775807").at_least(1.0).cluster_wide()
@@ -60,7 +60,7 @@ pub(super) const KEYS: &[Definition] = &[
     long("log.cleaner.min.compaction.lag.ms").or("0").at_least(0.0).cluster_wide()
         .says("Shortest time that a record stays uncompacted."),
     int("log.cleaner.threads").or("1").at_least(0.0).cluster_wide()
-        .says("Threads that compact logs."),
+        .says("One thread compacts logs, however many are asked for; 0 is none."),
     list("log.cleanup.policy").or("delete").one_of(&["compact", "delete"]).cluster_wide()
         .says("What becomes of old segments: delete, compact, both, or neither."),
     list("log.dir").or("./milena-data").check(Check::NotEmpty).high()
@@ -136,7 +136,7 @@ pub(super) const KEYS: &[Definition] = &[
     int("num.partitions").or("1").at_least(1.0)
         .says("Partitions of a topic that is created without saying how many."),
     int("num.recovery.threads.per.data.dir").or("2").at_least(1.0).high().cluster_wide()
-        .says("Threads for each log directory that open logs at the start."),
+        .says("Threads for each log directory that open logs at the start, as the file sets it."),
     int("producer.id.expiration.check.interval.ms").or("600000").at_least(1.0).low().hidden()
         .says("How often is looked for producers to forget."),
     int("producer.id.expiration.ms").or("86400000").at_least(1.0).low().cluster_wide()

@@ -7,7 +7,7 @@ pub(super) const KEYS: &[Definition] = &[
     list("advertised.listeners").check(Check::NotEmpty).high()
         .says("What clients are told to connect to; the listeners themselves where unset."),
     int("background.threads").or("10").at_least(1.0).high().cluster_wide()
-        .says("Threads for work that may block: cold reads, opening logs, deletions."),
+        .says("Accepted and ignored: what may block has threads only while it needs them."),
     int("connection.failed.authentication.delay.ms").or("100").at_least(0.0).low()
         .says("How long a connection that failed to log in is kept before it is closed."),
     long("connections.max.idle.ms").or("600000")

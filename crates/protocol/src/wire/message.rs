@@ -70,6 +70,12 @@ pub trait Message<'a>: Struct<'a> {
         }
     }
 
+    /// The same answer, telling its client to wait for so long, or for as long as it said before if
+    /// that is longer; `None` where an answer has no place for that.
+    fn throttled(&self, _ms: i32) -> Option<Self> {
+        None
+    }
+
     /// Appends the message to what the writer already holds.
     fn encode(&self, writer: &mut Writer, version: i16) -> Result<(), EncodeError> {
         if version < Self::VERSION_MIN || version > Self::VERSION_MAX {

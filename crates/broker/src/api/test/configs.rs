@@ -151,3 +151,21 @@ fn the_old_way_replaces_everything_and_all_that_is_set_is_listed() {
         ])
     );
 }
+
+#[test]
+fn more_threads_serve_what_connects_from_now_on() {
+    let mut rig = Rig::start("");
+    let threads = |rig: &Rig| rig.server.as_ref().unwrap().io_threads();
+    assert_eq!(threads(&rig), 1);
+    let answer = set(&mut rig, BROKER, "1", "num.network.threads", Some("2"));
+    assert_eq!(answer["errorCode"], 0, "{answer}");
+    for wanted in ["2", "1"] {
+        set(&mut rig, BROKER, "1", "num.network.threads", Some(wanted));
+        for _ in 0..3 {
+            rig.stream = rig.connect();
+            let told = describe(&mut rig, BROKER, "1", &["num.network.threads"]);
+            assert_eq!(told["configs"][0]["value"], wanted);
+        }
+        assert_eq!(threads(&rig), 2, "who has too many gives them nothing more to do");
+    }
+}

@@ -9,7 +9,7 @@ mod telemetry;
 
 use std::{
     io::{Read, Write},
-    net::TcpStream,
+    net::{SocketAddr, TcpStream},
     sync::Arc,
     time::Duration,
 };
@@ -36,6 +36,13 @@ use crate::{
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
+fn connect(address: SocketAddr) -> TcpStream {
+    let stream = TcpStream::connect_timeout(&address, PATIENCE).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    stream.set_nodelay(true).unwrap();
+    stream
+}
+
 /// A broker, and a connection to it.
 struct Rig {
     server: Option<Server>,
@@ -60,10 +67,13 @@ impl Rig {
             random: Random::from_seed(1),
         };
         let server = Server::start_guarded(config, outside, authorizer).unwrap();
-        let stream = TcpStream::connect_timeout(&server.addresses()[0], PATIENCE).unwrap();
-        stream.set_read_timeout(Some(PATIENCE)).unwrap();
-        stream.set_nodelay(true).unwrap();
+        let stream = connect(server.addresses()[0]);
         Self { server: Some(server), stream, client_id: "test".to_owned() }
+    }
+
+    /// Another connection.
+    fn connect(&self) -> TcpStream {
+        connect(self.server.as_ref().unwrap().addresses()[0])
     }
 
     /// Asks in the newest stable version.
