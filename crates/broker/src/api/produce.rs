@@ -19,14 +19,13 @@ use milena_protocol::{
     records::{self, BatchHeader, RecordError},
 };
 use milena_storage::{AppendError, producers::Origin};
-use tokio::sync::Notify;
 
 use super::{Call, Outcome, Serving};
 use crate::{
     authorizer::{Operation, Resource},
     error_map::ToCode,
     network::{connection::Client, frames::Frame, threads::Worker},
-    partition::{Partition, Reach, table::Topic},
+    partition::{Last, Partition, Reach, table::Topic},
     topics,
 };
 
@@ -319,13 +318,14 @@ async fn settle(terms: &Terms, topics: &mut [TopicItems]) {
     };
     let items = || topics.iter().flat_map(|topic| &topic.items);
     if !items().all(is_settled) {
-        let wake = Arc::new(Notify::new());
-        let pending = items().filter(|item| !is_settled(item)).filter_map(appended);
-        let _registrations: Vec<_> =
-            pending.map(|(partition, end)| partition.watch(reach, end, &wake)).collect();
+        let pending: Vec<_> =
+            items().filter(|item| !is_settled(item)).filter_map(appended).collect();
+        let last = Last::of(pending.len());
+        let watch = |(partition, end): (Arc<Partition>, _)| partition.watch(reach, end, &last);
+        let _registrations: Vec<_> = pending.into_iter().map(watch).collect();
         let all = async {
             while !items().all(is_settled) {
-                wake.notified().await;
+                last.any().await;
             }
         };
         // A client that waits for ever is no use to anybody.

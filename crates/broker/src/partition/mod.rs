@@ -16,10 +16,9 @@ use std::sync::{
 
 use milena_protocol::{LeaderEpoch, Offset};
 use milena_storage::{Listener, Log};
-use tokio::sync::Notify;
 
 pub(crate) use leader::{EpochCheck, Leader};
-pub(crate) use waiters::{Reach, Registration, Wake, Woken};
+pub(crate) use waiters::{Last, Reach, Registration, Wake, Woken};
 
 use self::waiters::Waiters;
 
@@ -96,14 +95,13 @@ impl Partition {
     }
 
     /// Has `wake` woken when everything below `offset` is there, or will never be.
-    pub(crate) fn watch(
+    pub(crate) fn watch<W: Woken + 'static>(
         self: &Arc<Self>,
         reach: Reach,
         offset: Offset,
-        wake: &Arc<Notify>,
+        wake: &Arc<W>,
     ) -> Registration {
-        let wake: Wake = Arc::clone(wake) as Wake;
-        self.watch_marked(reach, offset, &wake, 0)
+        self.watch_marked(reach, offset, &(Arc::clone(wake) as Wake), 0)
     }
 
     /// Likewise; `wake` is told the mark.
@@ -115,8 +113,8 @@ impl Partition {
         mark: u64,
     ) -> Registration {
         let ticket = self.waiters.add(reach, offset, wake, mark);
-        // It may have come before the registration.
-        if self.has_reached(reach, offset) {
+        // It may have come, or become impossible, before the registration.
+        if self.has_reached(reach, offset) || self.log.is_closed() {
             wake.wake(mark);
         }
         Registration::new(Arc::clone(self), ticket)

@@ -3,7 +3,7 @@
 
 use std::sync::{
     Arc, Mutex, PoisonError,
-    atomic::{AtomicBool, AtomicU64, Ordering},
+    atomic::{AtomicBool, AtomicIsize, AtomicU64, Ordering},
 };
 
 use milena_protocol::Offset;
@@ -33,6 +33,35 @@ impl Woken for Notify {
 }
 
 pub(crate) type Wake = Arc<dyn Woken>;
+
+/// One request that goes on when all of its partitions got as far as it waits for: it is woken
+/// once, and not by each of them.
+#[derive(Debug)]
+pub(crate) struct Last {
+    left: AtomicIsize,
+    notify: Notify,
+}
+
+impl Last {
+    pub(crate) fn of(count: usize) -> Arc<Self> {
+        let left = AtomicIsize::new(isize::try_from(count).unwrap_or(isize::MAX));
+        Arc::new(Self { left, notify: Notify::new() })
+    }
+
+    pub(crate) async fn any(&self) {
+        self.notify.notified().await;
+    }
+}
+
+impl Woken for Last {
+    /// A partition may call twice, if it got there while it was asked. So the last one may seem to
+    /// be there too early; every later call wakes as well.
+    fn wake(&self, _: u64) {
+        if self.left.fetch_sub(1, Ordering::AcqRel) <= 1 {
+            self.notify.notify_one();
+        }
+    }
+}
 
 #[derive(Debug)]
 struct Waiter {
@@ -118,5 +147,28 @@ impl Registration {
 impl Drop for Registration {
     fn drop(&mut self) {
         self.partition.waiters.remove(self.ticket);
+    }
+}
+
+#[cfg(test)]
+mod test {
+    use std::task::{Context, Poll, Waker};
+
+    use super::*;
+
+    #[test]
+    fn a_request_over_many_partitions_is_woken_by_the_last_one() {
+        let last = Last::of(3);
+        let is_woken = || {
+            let mut woken = std::pin::pin!(last.any());
+            woken.as_mut().poll(&mut Context::from_waker(Waker::noop())) == Poll::Ready(())
+        };
+        last.wake(0);
+        last.wake(0);
+        assert!(!is_woken());
+        last.wake(0);
+        assert!(is_woken() && !is_woken(), "once");
+        last.wake(0);
+        assert!(is_woken(), "one had called twice before");
     }
 }
