@@ -12,6 +12,7 @@ mkdir "$fresh/protocol" "$fresh/broker"
 "$here/oracle" messages "$fresh/protocol/messages.jsonl.zst"
 "$here/oracle" batches "$fresh/protocol/batches.jsonl.zst"
 "$here/oracle" assignments "$fresh/broker/assignments.jsonl.zst"
+"$here/oracle" patterns "$fresh/broker/patterns.jsonl.zst"
 status=0
 for file in "$fresh"/*/*; do
     name=$(basename "$file")

@@ -4,8 +4,11 @@ use std::time::Duration;
 
 use milena_env::{Clock, RealClock};
 use proptest::prelude::*;
+use serde_json::Value;
 
 use super::*;
+
+const FIXTURE: &[u8] = include_bytes!("../../../../tests/fixtures/patterns.jsonl.zst");
 
 fn fits(pattern: &str, topic: &str) -> bool {
     TopicPattern::new(pattern).unwrap_or_else(|error| panic!("{pattern}: {error}")).fits(topic)
@@ -15,8 +18,7 @@ fn reason(pattern: &str) -> String {
     TopicPattern::new(pattern).map(|_| ()).unwrap_err().to_string()
 }
 
-/// Pattern, topics that RE2/J 1.8, which Kafka 4.3.1 uses, finds to match, and some that it does
-/// not.
+/// Pattern, topics that it means to RE2/J, which Kafka uses, and topics that it does not.
 const SAME_AS_KAFKA: [(&str, &[&str], &[&str]); 27] = [
     ("", &[], &["a"]),
     ("orders", &["orders"], &["orders-1", "my-orders", "Orders"]),
@@ -57,6 +59,31 @@ fn patterns_mean_what_they_mean_to_kafka() {
             assert!(!fits(pattern, topic), "{pattern} and {topic}");
         }
     }
+}
+
+/// `tests/oracle/run.sh` wrote what RE2/J finds of random patterns. We refuse hardly any of them.
+#[test]
+fn random_patterns_mean_what_they_mean_to_kafka() {
+    let text = String::from_utf8(zstd::decode_all(FIXTURE).unwrap()).unwrap();
+    let (mut taken, mut refused) = (0, 0);
+    for line in text.lines() {
+        let line: Value = serde_json::from_str(line).unwrap();
+        let pattern = match TopicPattern::new(line["pattern"].as_str().unwrap()) {
+            Ok(pattern) => pattern,
+            Err(PatternError::TooComplex) => {
+                refused += 1;
+                continue;
+            }
+            Err(error) => panic!("{line}: {error}"),
+        };
+        taken += 1;
+        for (key, meant) in [("meant", true), ("others", false)] {
+            for topic in line[key].as_array().unwrap() {
+                assert_eq!(pattern.fits(topic.as_str().unwrap()), meant, "{line}: {topic}");
+            }
+        }
+    }
+    assert!(taken > 1000 && refused <= taken / 200, "{taken} taken, {refused} refused");
 }
 
 #[test]
