@@ -8,7 +8,7 @@ use super::LogDirectory;
 use crate::{
     config::LogConfig,
     error::StorageError,
-    journal::{entry::CloseReason, queue::What},
+    journal::entry::CloseReason,
     log::{
         Log, TopicPartition,
         open::{Left, Opening},
@@ -18,9 +18,9 @@ use crate::{
 };
 
 impl LogDirectory {
-    /// The log of a partition, created where there is none. Nothing is made on disk here: the
-    /// journal notes it with the next round, files follow at the next checkpoint or with the first
-    /// record.
+    /// The log of a partition, created where there is none, in memory alone: its folder comes with
+    /// its first record. Until then there is nothing to lose, and who assigned the partition here
+    /// does so again after a restart.
     pub fn create(
         &self,
         name: TopicPartition,
@@ -53,7 +53,6 @@ impl LogDirectory {
             start: Offset::ZERO,
         };
         let log = Arc::new(Log::create(&self.shared, folder, opening));
-        log.enqueue(What::Open);
         logs.insert(name, Arc::clone(&log));
         Ok(log)
     }

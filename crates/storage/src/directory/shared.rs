@@ -153,7 +153,9 @@ impl Shared {
 
     /// Writes `recovery-point-offset-checkpoint`.
     pub(crate) fn store_recovery_points(&self) -> Result<(), StorageError> {
-        self.store_offsets(names::RECOVERY_POINTS, |log| Some(log.recovery_point()))
+        self.store_offsets(names::RECOVERY_POINTS, |log| {
+            log.folder().exists().then(|| log.recovery_point())
+        })
     }
 
     /// Writes `log-start-offset-checkpoint`: the logs that start within their first file.

@@ -28,8 +28,6 @@ pub(crate) struct Task {
 
 #[derive(Debug)]
 pub(crate) enum What {
-    /// The log exists; its folder is still to be made.
-    Open,
     Append(Append),
     /// A segment is finished: its indexes are complete, and this is the producers' state behind it.
     Roll {

@@ -175,11 +175,6 @@ fn carry_out(shared: &Shared, task: &Task) -> Result<(), StorageError> {
             }
             remove(shared, removed)
         }
-        What::Open => {
-            task.log.creation_is_durable();
-            shared.dirty.add_log(&task.log);
-            Ok(())
-        }
         What::Roll { finished, snapshot } => {
             roll(shared, &task.log, finished, snapshot)?;
             if task.journalled { Ok(()) } else { outlast(shared, finished) }
@@ -190,7 +185,7 @@ fn carry_out(shared: &Shared, task: &Task) -> Result<(), StorageError> {
             shared.dirty.add_log(&task.log);
             shared.dirty.add_offsets();
             remove(shared, removed)?;
-            if log_exists(&task.log) {
+            if task.log.folder().exists() {
                 let open = shared.files.get_or_create(segment)?;
                 open.indexes().truncate(*to);
                 let cut = open.file.set_len(u64::from(*position));
@@ -205,19 +200,14 @@ fn carry_out(shared: &Shared, task: &Task) -> Result<(), StorageError> {
         What::Reset { start, removed, cut } => {
             task.log.cut_is_durable(*cut);
             task.log.reset_is_durable(*start);
+            // No record says where an empty log begins.
+            task.log.make_folder(shared)?;
             shared.dirty.add_log(&task.log);
             shared.dirty.add_offsets();
             remove(shared, removed)?;
-            if log_exists(&task.log) {
-                task.log.remove_snapshots(shared, |_| true)?;
-            }
-            Ok(())
+            task.log.remove_snapshots(shared, |_| true)
         }
     }
-}
-
-fn log_exists(log: &Log) -> bool {
-    log.folder().exists()
 }
 
 fn roll(

@@ -199,11 +199,10 @@ impl Writer {
 
     /// An alias holds within one file: names its partition at its first use there.
     fn reopen(&mut self, task: &Task, key: &RingKey, cuts: &mut Vec<(usize, &[u8])>) {
-        if task.log.opened_in(self.ring.file_use()) && !matches!(task.what, What::Open) {
-            return;
+        if !task.log.opened_in(self.ring.file_use()) {
+            open_entry(&task.log).write(task.log.alias(), key, &mut self.heads);
+            cuts.push((self.heads.len(), &[]));
         }
-        open_entry(&task.log).write(task.log.alias(), key, &mut self.heads);
-        cuts.push((self.heads.len(), &[]));
     }
 
     /// Puts durable rounds into their segments, in order; what a full disk refuses stays.
@@ -282,7 +281,7 @@ fn open_entry(log: &crate::log::Log) -> Entry<'_> {
 /// What the journal says of a task, beyond the `Open` that comes before it.
 fn entry(task: &Task) -> Option<Entry<'_>> {
     Some(match &task.what {
-        What::Open | What::Roll { .. } => return None,
+        What::Roll { .. } => return None,
         What::Append(append) => Entry::Append { place: append.place(), batch: &append.bytes },
         What::Truncate { to, segment, position, .. } => Entry::Truncate {
             to: *to,
@@ -298,7 +297,7 @@ fn entry(task: &Task) -> Option<Entry<'_>> {
 fn entry_len_max(task: &Task) -> u64 {
     let open = ENTRY_HEADER_LEN + 20 + task.log.name().topic.len();
     let own = match &task.what {
-        What::Open | What::Roll { .. } => 0,
+        What::Roll { .. } => 0,
         What::Append(append) => APPEND_HEADER_LEN + append.bytes.len(),
         _ => ENTRY_HEADER_LEN + 20,
     };

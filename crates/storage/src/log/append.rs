@@ -163,7 +163,8 @@ impl Log {
         let indexed = active.take(&incoming, &config);
         let MaxTimestamp { timestamp, offset } = active.max;
         let segment = Arc::clone(&active.segment);
-        if state.epochs.assign(header.leader_epoch, header.base_offset) {
+        let is_new = state.epochs.assign(header.leader_epoch, header.base_offset);
+        if std::mem::take(&mut state.epoch_announced) || is_new {
             state.epochs_changed = true;
             self.shared.dirty.add_log(self);
         }

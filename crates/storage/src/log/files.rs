@@ -4,7 +4,7 @@
 use std::{
     io::{self, IoSlice},
     path::PathBuf,
-    sync::{Arc, PoisonError, atomic::Ordering},
+    sync::{Arc, PoisonError},
 };
 
 use milena_env::disk::Open;
@@ -21,7 +21,7 @@ use crate::{
 };
 
 impl Log {
-    /// Makes the partition's folder, with its topic's id in it.
+    /// The journal's writer: makes the partition's folder, with its topic's id in it.
     pub(crate) fn make_folder(&self, shared: &Shared) -> Result<(), StorageError> {
         self.folder.make(|path| {
             shared.disk.create_dir_all(path).map_err(StorageError::io("create folder", path))?;
@@ -38,14 +38,13 @@ impl Log {
     }
 
     /// For a checkpoint: everything that the journal alone knows of this log and that is in no
-    /// segment. A log that nothing was written to gets its folder and an empty segment.
+    /// segment. A log that was emptied gets an empty segment.
     pub(crate) fn save_files(self: &Arc<Self>, shared: &Shared) -> Result<(), StorageError> {
         let _here = self.saving.lock().unwrap_or_else(PoisonError::into_inner);
         let (epochs, active) = {
             let mut state = self.lock();
-            // What the journal does not know yet has no folder either: it might be all that a
-            // crash leaves of it.
-            if state.left || !self.is_created.load(Ordering::Acquire) {
+            // Without a folder there was no record either, or the writer still has it.
+            if state.left || !self.folder.exists() {
                 return Ok(());
             }
             // While a cut is on its way the file keeps what a crash may bring back.
@@ -53,7 +52,6 @@ impl Log {
             let changed = is_settled && std::mem::take(&mut state.epochs_changed);
             (changed.then(|| state.epochs.clone()), Arc::clone(&state.active.segment))
         };
-        self.make_folder(shared)?;
         // Never a segment that the journal does not know yet: after a crash its name would speak
         // of offsets that were never reached.
         if active.written() == 0 && active.base_offset() == self.durable_start() {
@@ -104,6 +102,9 @@ impl Log {
 
     /// For a clean stop: indexes, producers and epochs as they are now.
     pub(crate) fn save_at_stop(self: &Arc<Self>, shared: &Shared) -> Result<(), StorageError> {
+        if !self.folder.exists() {
+            return Ok(());
+        }
         self.save_files(shared)?;
         for segment in self.segments.load().iter() {
             // Kafka recovers a segment whose index has no file, even an empty one.

@@ -90,8 +90,6 @@ pub struct Log {
     pauses: AtomicBool,
     /// In which use of a journal file the alias was last explained.
     opened_in: AtomicU64,
-    /// A power failure cannot undo its creation any more.
-    is_created: AtomicBool,
     listener: OnceLock<Weak<dyn Listener>>,
 }
 
@@ -206,14 +204,12 @@ impl Log {
         self.lock().epochs.latest().map(|entry| entry.epoch)
     }
 
-    /// Notes that a leader begins `epoch` at the log's end.
-    pub fn begin_epoch(self: &Arc<Self>, epoch: LeaderEpoch) {
+    /// Notes that a leader begins `epoch` at the log's end. It is saved when a record of it comes:
+    /// all partitions begin a new one together when a broker comes back.
+    pub fn begin_epoch(&self, epoch: LeaderEpoch) {
         let mut state = self.lock();
         let end = state.next_offset;
-        if state.epochs.assign(epoch, end) {
-            state.epochs_changed = true;
-            self.shared.dirty.add_log(self);
-        }
+        state.epoch_announced |= state.epochs.assign(epoch, end);
     }
 
     /// The greatest epoch at or below `epoch`, and the offset at which it ended.
@@ -339,11 +335,6 @@ impl Log {
         if self.ends.cuts() == reached.cuts && !state.epochs_changed {
             self.ends.raise_recovery_point(reached.end);
         }
-    }
-
-    /// The journal has its creation.
-    pub(crate) fn creation_is_durable(&self) {
-        self.is_created.store(true, Ordering::Release);
     }
 
     /// The start that survives a power failure.

@@ -61,7 +61,7 @@ pub(crate) struct Opening {
 }
 
 impl Log {
-    /// A log that exists in the journal alone, yet.
+    /// A log that exists in memory alone, yet.
     pub(crate) fn create(shared: &Arc<Shared>, folder: Folder, opening: Opening) -> Self {
         let folder = Arc::new(folder);
         let segment = Arc::new(Segment::new(&folder, opening.start));
@@ -110,7 +110,6 @@ impl Log {
         opening: Opening,
         parts: Parts,
     ) -> Self {
-        let is_created = folder.exists().into();
         let recovery_point = match opening.left {
             Left::Clean => parts.end,
             _ => opening.recovery_point.min(parts.end),
@@ -123,6 +122,7 @@ impl Log {
             tail_end: TailEnd::default(),
             incarnation: 0,
             epochs_changed: parts.epochs_changed,
+            epoch_announced: false,
             closed: false,
             left: false,
         };
@@ -141,7 +141,6 @@ impl Log {
             saving: Mutex::default(),
             pauses: false.into(),
             opened_in: 0.into(),
-            is_created,
             listener: std::sync::OnceLock::new(),
         }
     }
@@ -220,7 +219,11 @@ impl Rebuild<'_> {
         epochs.truncate_from_start(start);
         producers.raise_log_start(start);
         self.remove_stray_snapshots(folder, &segments, end)?;
-        let epochs_changed = epochs != stored.unwrap_or_default();
+        // An epoch in which nothing was written may stay in the file: the first record of another
+        // one writes it anew.
+        let mut stored = stored.unwrap_or_default();
+        stored.truncate_from_end(end);
+        let epochs_changed = epochs != stored;
         Ok(Parts { segments, active, producers, epochs, epochs_changed, start, end, doubtful })
     }
 

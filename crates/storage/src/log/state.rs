@@ -28,6 +28,8 @@ pub(super) struct State {
     pub incarnation: u32,
     /// The epochs changed since `leader-epoch-checkpoint` was written.
     pub epochs_changed: bool,
+    /// The latest epoch has no record yet, and the file does not say it.
+    pub epoch_announced: bool,
     /// Appends are refused.
     pub closed: bool,
     /// The partition is no longer this directory's: nothing of it is saved any more.

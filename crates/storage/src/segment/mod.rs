@@ -34,17 +34,11 @@ pub(crate) struct Folder {
     path: RwLock<Arc<Path>>,
     /// Whether it is known to exist.
     exists: AtomicBool,
-    /// Held by the one who makes it: the journal's writer or the checkpoint.
-    making: Mutex<()>,
 }
 
 impl Folder {
     pub(crate) fn new(path: &Path, exists: bool) -> Self {
-        Self {
-            path: RwLock::new(Arc::from(path)),
-            exists: AtomicBool::new(exists),
-            making: Mutex::new(()),
-        }
+        Self { path: RwLock::new(Arc::from(path)), exists: AtomicBool::new(exists) }
     }
 
     pub(crate) fn path(&self) -> Arc<Path> {
@@ -59,15 +53,11 @@ impl Folder {
         self.exists.load(Ordering::Acquire)
     }
 
-    /// Lets `make` make the folder, unless it exists already.
+    /// Lets `make` make the folder, unless it exists already. Only for the journal's writer.
     pub(crate) fn make(
         &self,
         make: impl FnOnce(&Path) -> Result<(), StorageError>,
     ) -> Result<(), StorageError> {
-        if self.exists() {
-            return Ok(());
-        }
-        let _one = self.making.lock().unwrap_or_else(PoisonError::into_inner);
         if !self.exists() {
             make(&self.path())?;
             self.exists.store(true, Ordering::Release);

@@ -1,9 +1,10 @@
 //! The plain story of a log: appended, acknowledged, read, closed, opened again.
 
-use milena_protocol::Offset;
+use milena_env::Disk;
+use milena_protocol::{LeaderEpoch, Offset};
 use milena_storage::LogConfig;
 
-use crate::rig::{NOW_MS, Rig, append, batch, build, partition, read_all, validated, values};
+use crate::rig::{NOW_MS, Rig, append, batch, build, partition, path, read_all, validated, values};
 
 #[test]
 fn what_is_appended_is_read_before_and_after_it_is_in_a_segment() {
@@ -42,9 +43,7 @@ fn a_clean_stop_leaves_a_plain_directory_and_everything_in_it() {
     drop((log, directory));
     rig.crash();
 
-    use milena_env::Disk;
-    let names: Vec<String> =
-        rig.disk.list(&crate::rig::path()).unwrap().into_iter().map(|e| e.name).collect();
+    let names: Vec<String> = rig.disk.list(&path()).unwrap().into_iter().map(|e| e.name).collect();
     assert_eq!(
         names,
         [
@@ -107,7 +106,7 @@ fn a_topics_codec_is_what_its_batches_are_stored_in() {
         let validated = log.prepare(&mut sent, 3, Origin::Client, &mut scratch).unwrap();
         assert_eq!(Batch::check(&sent).unwrap().header().attributes.codec_id(), codec.id());
         let origin = milena_storage::producers::Origin::Client;
-        log.append_as_leader(sent, &validated, milena_protocol::LeaderEpoch(0), origin).unwrap();
+        log.append_as_leader(sent, &validated, LeaderEpoch(0), origin).unwrap();
         assert_eq!(values(&log), ["a", "b"]);
     }
 }
@@ -177,4 +176,87 @@ fn a_marker_is_judged_by_the_transaction_version_of_its_request() {
     assert!(matches!(refused, Err(AppendError::Sequence(_))), "the epoch was not raised");
     assert_eq!(end(1).unwrap().end, Offset(2));
     assert_eq!(log.last_stable_offset(Offset(2)), Offset(2));
+}
+
+#[test]
+fn a_partition_without_records_is_in_no_file_and_is_created_again() {
+    let mut rig = Rig::new(4, LogConfig::default());
+    for stops_cleanly in [true, false] {
+        let directory = rig.open().unwrap();
+        assert!(directory.logs().is_empty());
+        directory.checkpoint().unwrap();
+        rig.log(&directory, "orders");
+        rig.log(&directory, "payments").begin_epoch(LeaderEpoch(3));
+        directory.run_pending();
+        let before = rig.disk.mutations();
+        directory.checkpoint().unwrap();
+        assert_eq!(rig.disk.mutations(), before, "nothing is to be written for them");
+        if stops_cleanly {
+            directory.close(1).unwrap();
+        }
+        drop(directory);
+        rig.crash();
+        let folders = rig.disk.list(&path()).unwrap().into_iter().filter(|entry| entry.is_dir);
+        assert_eq!(folders.count(), 0);
+    }
+}
+
+#[test]
+fn an_empty_log_that_begins_behind_zero_still_does_after_a_stop_and_after_a_crash() {
+    for (seed, stops_cleanly) in (0..40).zip([true, false].into_iter().cycle()) {
+        let mut rig = Rig::new(seed, LogConfig::default());
+        let directory = rig.open().unwrap();
+        rig.log(&directory, "orders").reset_to(Offset(70)).unwrap();
+        directory.run_pending();
+        if seed % 4 > 1 {
+            directory.checkpoint().unwrap();
+        }
+        if stops_cleanly {
+            directory.close(1).unwrap();
+        }
+        drop(directory);
+        rig.crash();
+        let directory = rig.open().unwrap();
+        let log = directory.log(&partition("orders")).unwrap();
+        assert_eq!((log.start_offset(), log.appended_end()), (Offset(70), Offset(70)), "{seed}");
+    }
+}
+
+/// After an unclean stop every partition gets a new epoch at once.
+#[test]
+fn an_epoch_is_saved_when_a_record_of_it_comes_and_not_before() {
+    let mut rig = Rig::new(5, LogConfig::default());
+    let epochs = path().join("orders-0/leader-epoch-checkpoint");
+    let saved = |rig: &Rig| -> String {
+        let disk: &dyn Disk = &*rig.disk;
+        String::from_utf8(disk.read(&epochs).unwrap()).unwrap()
+    };
+    let directory = rig.open().unwrap();
+    append(&rig.log(&directory, "orders"), batch(&["a", "b"]), 0).unwrap();
+    directory.close(1).unwrap();
+    drop(directory);
+    assert_eq!(saved(&rig), "0\n1\n0 0\n");
+    // Kafka says an epoch as soon as it begins: what it has left is not worth a write either.
+    let disk: &dyn Disk = &*rig.disk;
+    disk.replace(&epochs, b"0\n2\n0 0\n4 2\n").unwrap();
+
+    let directory = rig.open().unwrap();
+    let log = rig.log(&directory, "orders");
+    directory.checkpoint().unwrap();
+    let before = rig.disk.mutations();
+    log.begin_epoch(LeaderEpoch(5));
+    directory.checkpoint().unwrap();
+    assert_eq!(rig.disk.mutations(), before);
+    assert_eq!(saved(&rig), "0\n2\n0 0\n4 2\n");
+    assert_eq!(log.end_offset_for(LeaderEpoch(4)), Some((LeaderEpoch(0), Offset(2))));
+
+    append(&log, batch(&["c"]), 5).unwrap();
+    directory.run_pending();
+    directory.checkpoint().unwrap();
+    assert_eq!(saved(&rig), "0\n2\n0 0\n5 2\n");
+    drop((log, directory));
+    rig.crash();
+    let log = rig.open().unwrap().log(&partition("orders")).unwrap();
+    assert_eq!(log.end_offset_for(LeaderEpoch(0)), Some((LeaderEpoch(0), Offset(2))));
+    assert_eq!(log.latest_epoch(), Some(LeaderEpoch(5)));
 }
