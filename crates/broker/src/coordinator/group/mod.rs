@@ -1,6 +1,286 @@
-//! Consumer groups.
+//! Groups: who reads what together, and how far they have come.
+//!
+//! [`Groups`] is the core of one partition of `__consumer_offsets`: all groups whose id's hash
+//! leads there. A group has committed `offsets` and members, by the `classic` protocol (they
+//! agree among themselves) or by the `consumer` protocol (the coordinator assigns).
 
+pub(crate) mod alarm;
 #[cfg_attr(not(test), expect(dead_code, reason = "the groups that call it come next"))]
 mod assignor;
+pub(crate) mod classic;
+mod error;
+pub(crate) mod offsets;
+pub(crate) mod record;
 #[cfg_attr(not(test), expect(dead_code, reason = "the groups that call it come next"))]
 mod regex;
+#[cfg(test)]
+mod test;
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use milena_metadata::image::Delta;
+use milena_protocol::{
+    DecodeError, Offset,
+    group::{Key, Value},
+};
+
+pub(crate) use error::GroupError;
+
+use self::{
+    alarm::{Alarm, Alarms},
+    classic::ClassicGroup,
+    offsets::{Commit, CommitRequest, Committed, Expiry},
+};
+use super::{Logged, Machine, Scene, What};
+
+/// The groups of one partition of `__consumer_offsets`.
+#[derive(Debug, Default)]
+pub(crate) struct Groups {
+    /// In order: their names are chosen by strangers.
+    groups: BTreeMap<Arc<str>, Group>,
+    alarms: Alarms,
+    /// When it is looked next for offsets that have expired.
+    next_expiry: Option<Duration>,
+}
+
+#[derive(Debug)]
+pub(crate) struct Group {
+    pub(crate) members: Members,
+    pub(crate) offsets: Committed,
+}
+
+/// By which protocol a group's members come together.
+#[derive(Debug)]
+pub(crate) enum Members {
+    /// Also the group that has no members and never had: somebody keeps offsets under its name.
+    Classic(ClassicGroup),
+}
+
+impl Members {
+    /// Takes the records of a group without members away.
+    fn delete(&mut self, scene: &mut Scene<'_>) -> Result<(), GroupError> {
+        match self {
+            Self::Classic(group) => group.delete(scene),
+        }
+    }
+}
+
+impl Group {
+    /// A group that nobody has heard of: no members, no offsets.
+    fn new(id: &Arc<str>) -> Self {
+        Self {
+            members: Members::Classic(ClassicGroup::new(Arc::clone(id))),
+            offsets: Committed::default(),
+        }
+    }
+
+    pub(crate) fn id(&self) -> &Arc<str> {
+        match &self.members {
+            Members::Classic(group) => group.id(),
+        }
+    }
+
+    fn alarm(&mut self) -> &mut Alarm {
+        match &mut self.members {
+            Members::Classic(group) => group.alarm(),
+        }
+    }
+
+    fn replay(&mut self, offset: Offset, key: &Key<'_>, value: Option<&Value<'_>>) {
+        match (key, value) {
+            (Key::OffsetCommit(key), Some(Value::OffsetCommit(value))) => {
+                self.offsets.put(key.topic, key.partition, Commit::read(offset, value));
+            }
+            (Key::OffsetCommit(key), None) => self.offsets.remove(key.topic, key.partition),
+            (Key::LegacyOffsetCommit(key), Some(Value::LegacyOffsetCommit(value))) => {
+                self.offsets.put(key.topic, key.partition, Commit::read_legacy(offset, value));
+            }
+            (Key::LegacyOffsetCommit(key), None) => self.offsets.remove(key.topic, key.partition),
+            (Key::GroupMetadata(_), Some(Value::GroupMetadata(value))) => {
+                self.members = Members::Classic(ClassicGroup::replay(self.id(), value));
+            }
+            (Key::GroupMetadata(_), None) => {
+                self.members = Members::Classic(ClassicGroup::new(Arc::clone(self.id())));
+            }
+            _ => {}
+        }
+    }
+
+    fn loaded(&mut self, scene: &mut Scene<'_>) {
+        match &mut self.members {
+            Members::Classic(group) => group.loaded(scene),
+        }
+    }
+
+    fn on_time(&mut self, scene: &mut Scene<'_>) {
+        match &mut self.members {
+            Members::Classic(group) => group.on_time(scene),
+        }
+    }
+
+    /// Whether this commit may be made; it also shows that its member is alive.
+    fn check_commit(
+        &mut self,
+        request: &CommitRequest<'_>,
+        scene: &mut Scene<'_>,
+    ) -> Result<(), GroupError> {
+        match &mut self.members {
+            Members::Classic(group) => group.check_commit(&request.committer, scene),
+        }
+    }
+
+    fn check_fetch(&self, _member_id: Option<&str>, _epoch: i32) -> Result<(), GroupError> {
+        match &self.members {
+            Members::Classic(_) => Ok(()),
+        }
+    }
+
+    fn check_offset_delete(&self) -> Result<(), GroupError> {
+        match &self.members {
+            Members::Classic(group) => group.check_offset_delete(),
+        }
+    }
+
+    /// Whether a member reads the topic, as far as the group knows.
+    pub(crate) fn is_subscribed_to(&self, topic: &str) -> bool {
+        match &self.members {
+            Members::Classic(group) => group.is_subscribed_to(topic),
+        }
+    }
+
+    fn expiry(&self) -> Expiry {
+        match &self.members {
+            Members::Classic(group) => group.expiry(),
+        }
+    }
+
+    pub(crate) fn has_no_members(&self) -> bool {
+        match &self.members {
+            Members::Classic(group) => group.is_empty(),
+        }
+    }
+
+    /// Whether nothing would be lost with it.
+    fn is_nothing(&self) -> bool {
+        self.offsets.is_empty()
+            && match &self.members {
+                Members::Classic(group) => group.is_nothing(),
+            }
+    }
+}
+
+impl Groups {
+    pub(crate) fn get(&self, id: &str) -> Option<&Group> {
+        self.groups.get(id)
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Group> {
+        self.groups.values()
+    }
+
+    /// Lets something happen to a group that is there.
+    pub(crate) fn on_group<T>(
+        &mut self,
+        id: &str,
+        event: impl FnOnce(&mut Group) -> T,
+    ) -> Option<T> {
+        let group = self.groups.get_mut(id)?;
+        let came = event(group);
+        let id = Arc::clone(group.id());
+        self.alarms.set(&id, group.alarm());
+        if group.is_nothing() {
+            self.groups.remove(&id);
+        }
+        Some(came)
+    }
+
+    /// The same to a group that comes into being with it, unless nothing comes of it.
+    pub(crate) fn on_new_group<T>(
+        &mut self,
+        id: &str,
+        event: impl FnOnce(&mut Group) -> T,
+    ) -> Option<T> {
+        if !self.groups.contains_key(id) {
+            let id: Arc<str> = id.into();
+            self.groups.insert(Arc::clone(&id), Group::new(&id));
+        }
+        self.on_group(id, event)
+    }
+}
+
+impl Machine for Groups {
+    fn replay(&mut self, record: &Logged<'_>) -> Result<(), DecodeError> {
+        let What::Record { key, value } = record.what else { return Ok(()) };
+        let Some(key) = record::read_key(key)? else { return Ok(()) };
+        let value = value.map(|value| record::read_value(&key, value)).transpose()?;
+        let id = match group_of(&key) {
+            Some(id) => id,
+            None => return Ok(()),
+        };
+        match value {
+            Some(value) => {
+                self.on_new_group(id, |group| group.replay(record.offset, &key, Some(&value)));
+            }
+            None => {
+                self.on_group(id, |group| group.replay(record.offset, &key, None));
+            }
+        }
+        Ok(())
+    }
+
+    fn loaded(&mut self, scene: &mut Scene<'_>) {
+        let ids: Vec<_> = self.groups.keys().cloned().collect();
+        for id in ids {
+            self.on_group(&id, |group| group.loaded(scene));
+        }
+        self.next_expiry = Some(scene.now.elapsed + expiry_interval(scene));
+    }
+
+    fn on_time(&mut self, scene: &mut Scene<'_>) {
+        let now = scene.now.elapsed;
+        while let Some((at, id)) = self.alarms.pop(now) {
+            self.on_group(&id, |group| {
+                if group.alarm().went_off(at) {
+                    group.on_time(scene);
+                    scene.effects.may_cut();
+                }
+            });
+        }
+        if self.next_expiry.is_some_and(|at| at <= now) {
+            self.next_expiry = Some(now + expiry_interval(scene));
+            self.expire_offsets(scene);
+        }
+    }
+
+    fn next_wake(&self) -> Option<Duration> {
+        [self.alarms.next(), self.next_expiry].into_iter().flatten().min()
+    }
+
+    fn on_metadata(&mut self, delta: &Delta, scene: &mut Scene<'_>) {
+        for topic in delta.deleted_topics.values() {
+            self.forget_topic(topic, scene);
+        }
+    }
+}
+
+/// `offsets.retention.check.interval.ms`
+fn expiry_interval(scene: &Scene<'_>) -> Duration {
+    Duration::from_millis(scene.config.groups.offsets.expiry_check_interval_ms)
+}
+
+/// Whose record it is, where it is one of the kinds that are served here.
+const fn group_of<'a>(key: &Key<'a>) -> Option<&'a str> {
+    Some(match key {
+        Key::LegacyOffsetCommit(it) => it.group,
+        Key::OffsetCommit(it) => it.group,
+        Key::GroupMetadata(it) => it.group,
+        Key::ConsumerGroupMetadata(it) => it.group_id,
+        Key::ConsumerGroupPartitionMetadata(it) => it.group_id,
+        Key::ConsumerGroupMemberMetadata(it) => it.group_id,
+        Key::ConsumerGroupTargetAssignmentMetadata(it) => it.group_id,
+        Key::ConsumerGroupTargetAssignmentMember(it) => it.group_id,
+        Key::ConsumerGroupCurrentMemberAssignment(it) => it.group_id,
+        Key::ConsumerGroupRegularExpression(it) => it.group_id,
+        _ => return None,
+    })
+}

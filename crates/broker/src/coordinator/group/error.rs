@@ -1,0 +1,47 @@
+//! Why a group refuses what it is asked.
+
+use super::record::WriteError;
+
+/// Each becomes the code of the same name.
+#[derive(Clone, Debug, thiserror::Error)]
+pub(crate) enum GroupError {
+    #[error("the group id is not valid")]
+    InvalidGroupId,
+    #[error("there is no group {0}")]
+    GroupIdNotFound(String),
+    #[error("the group has no member {0}")]
+    UnknownMemberId(String),
+    #[error("the member's generation is not the group's")]
+    IllegalGeneration,
+    #[error("the group is being rebalanced")]
+    RebalanceInProgress,
+    #[error("instance {0} belongs to another member now")]
+    FencedInstanceId(String),
+    #[error("the group still has members")]
+    NonEmptyGroup,
+    #[error("the group has offsets of the topic, and members that read it")]
+    GroupSubscribedToTopic,
+    #[error("the records that say so are too large: {0}")]
+    Write(#[from] WriteError),
+    /// A new member has to come again with the id that it is given.
+    #[error("come again as member {0}")]
+    MemberIdRequired(String),
+    #[error("the group has as many members as it may have: {0}")]
+    GroupMaxSizeReached(String),
+    #[error("the session timeout is not within what the broker allows")]
+    InvalidSessionTimeout,
+    #[error("the protocols do not go together with those of the other members")]
+    InconsistentGroupProtocol,
+    #[error("{0}")]
+    InvalidRequest(String),
+    #[error("{0}")]
+    FencedMemberEpoch(String),
+    #[error("{0}")]
+    StaleMemberEpoch(String),
+    #[error("{0}")]
+    UnreleasedInstanceId(String),
+    #[error("{0}")]
+    UnsupportedAssignor(String),
+    #[error("{0}")]
+    InvalidRegularExpression(String),
+}

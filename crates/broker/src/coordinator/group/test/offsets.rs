@@ -1,0 +1,111 @@
+//! Stories of offsets.
+
+use std::time::Duration;
+
+use milena_protocol::{
+    Uuid,
+    group::{Key, Value},
+};
+
+use super::Rig;
+use crate::coordinator::group::{
+    GroupError,
+    offsets::{CommitRequest, Committer, PartitionCommit, TopicCommit},
+};
+
+const NOBODY: Committer<'_> =
+    Committer { member_id: "", instance_id: None, generation: -1, version: 9 };
+
+fn commit(rig: &mut Rig, topic: &str, id: Uuid, offset: i64) -> Result<(), GroupError> {
+    let partition = PartitionCommit { index: 0, offset, leader_epoch: 3, metadata: "m" };
+    let request = CommitRequest {
+        group: "g",
+        committer: NOBODY,
+        retention_ms: -1,
+        topics: vec![TopicCommit { name: topic, id, partitions: vec![partition] }],
+    };
+    rig.happens(|groups, scene| groups.commit(&request, scene))
+}
+
+fn committed(rig: &Rig, topic: &str) -> Option<i64> {
+    let look = |offsets: &super::super::offsets::Committed| Some(offsets.get(topic, 0)?.offset);
+    rig.groups.fetch("g", None, -1, look).unwrap().flatten()
+}
+
+#[test]
+fn what_is_committed_is_still_known_after_a_reload() {
+    let mut rig = Rig::new(&[]);
+    let id = rig.topic("t", 1);
+    commit(&mut rig, "t", id, 5).unwrap();
+    commit(&mut rig, "t", id, 7).unwrap();
+    assert_eq!(committed(&rig, "t"), Some(7));
+    rig.reload();
+    assert_eq!(committed(&rig, "t"), Some(7));
+    let written = rig.written(1);
+    let [(Key::OffsetCommit(key), Some(Value::OffsetCommit(value)))] = &*written else {
+        panic!("{written:?}")
+    };
+    assert_eq!((key.group, key.topic, key.partition), ("g", "t", 0));
+    assert_eq!((value.offset, value.leader_epoch, value.metadata), (7, 3, "m"));
+    assert_eq!(value.topic_id, id);
+}
+
+#[test]
+fn offsets_go_with_their_topic() {
+    let mut rig = Rig::new(&[]);
+    let (one, other) = (rig.topic("one", 1), rig.topic("other", 1));
+    commit(&mut rig, "one", one, 5).unwrap();
+    commit(&mut rig, "other", other, 6).unwrap();
+    rig.delete_topic(one);
+    assert_eq!((committed(&rig, "one"), committed(&rig, "other")), (None, Some(6)));
+    rig.reload();
+    assert_eq!((committed(&rig, "one"), committed(&rig, "other")), (None, Some(6)));
+}
+
+#[test]
+fn offsets_that_nobody_needs_expire_and_the_group_with_them() {
+    let mut rig = Rig::new(&[("offsets.retention.minutes", "60")]);
+    let id = rig.topic("t", 1);
+    commit(&mut rig, "t", id, 5).unwrap();
+    rig.passes(Duration::from_secs(59 * 60));
+    assert_eq!(committed(&rig, "t"), Some(5));
+    rig.passes(Duration::from_secs(20 * 60));
+    assert!(rig.groups.get("g").is_none());
+    rig.reload();
+    assert!(rig.groups.get("g").is_none());
+}
+
+#[test]
+fn a_stranger_cannot_commit_as_a_member() {
+    let mut rig = Rig::new(&[]);
+    let request = |version| CommitRequest {
+        group: "g",
+        committer: Committer { member_id: "m", generation: 3, version, ..NOBODY },
+        retention_ms: -1,
+        topics: Vec::new(),
+    };
+    let told = rig.happens(|groups, scene| groups.commit(&request(9), scene));
+    assert!(matches!(told, Err(GroupError::GroupIdNotFound(_))), "{told:?}");
+    let told = rig.happens(|groups, scene| groups.commit(&request(8), scene));
+    assert!(matches!(told, Err(GroupError::IllegalGeneration)), "{told:?}");
+}
+
+#[test]
+fn a_commit_that_does_not_fit_changes_nothing() {
+    let mut rig = Rig::new(&[]);
+    let partitions = (0..20_000).map(|index| PartitionCommit {
+        index,
+        offset: 1,
+        leader_epoch: 0,
+        metadata: "",
+    });
+    let request = CommitRequest {
+        group: "g",
+        committer: NOBODY,
+        retention_ms: -1,
+        topics: vec![TopicCommit { name: "t", id: Uuid::ZERO, partitions: partitions.collect() }],
+    };
+    let told = rig.happens(|groups, scene| groups.commit(&request, scene));
+    assert!(matches!(told, Err(GroupError::Write(_))), "{told:?}");
+    assert!(rig.log.is_empty() && rig.groups.get("g").is_none());
+}

@@ -1,0 +1,212 @@
+//! All shards of one kind of coordinator on this broker.
+
+use std::{
+    collections::BTreeMap,
+    fmt,
+    sync::{Arc, Mutex, PoisonError, RwLock, Weak},
+    time::Duration,
+};
+
+use arc_swap::ArcSwap;
+use milena_env::{Clock, Random};
+use milena_metadata::image::{Delta, MetadataImage};
+use milena_protocol::LeaderEpoch;
+use tokio::sync::oneshot;
+
+use super::{
+    Effects, Machine, Now, Reply, Scene,
+    load::load,
+    shard::{Pending, Shard, Stopped},
+    timekeeper::{Timed, Waker},
+};
+use crate::{broker::SharedConfig, partition::Partition};
+
+/// Why a coordinator does not serve a request; whoever asked looks for it anew and asks again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum CoordinatorError {
+    /// This broker does not lead the partition.
+    #[error("not the coordinator")]
+    NotCoordinator,
+    #[error("the coordinator is still reading its log")]
+    Loading,
+    /// What it decided could not be written, or not yet be committed.
+    #[error("the coordinator cannot write its log")]
+    NotAvailable,
+}
+
+/// What all cores see of the world.
+pub(super) struct Outside {
+    clock: Arc<dyn Clock>,
+    config: SharedConfig,
+    image: ArcSwap<MetadataImage>,
+    random: Mutex<Random>,
+    waker: Waker,
+}
+
+impl Outside {
+    /// Lets `event` happen now.
+    pub(super) fn on_scene<T>(
+        &self,
+        effects: &mut Effects,
+        event: impl FnOnce(&mut Scene<'_>) -> T,
+    ) -> T {
+        let seed = self.random.lock().unwrap_or_else(PoisonError::into_inner).next_u64();
+        event(&mut Scene {
+            now: Now { wall_ms: self.clock.now_ms(), elapsed: self.clock.monotonic() },
+            image: &self.image.load(),
+            config: &self.config.load(),
+            random: &mut Random::from_seed(seed),
+            effects,
+        })
+    }
+
+    pub(super) fn wake_by(&self, at: Option<Duration>) {
+        if let Some(at) = at {
+            self.waker.wake_by(at);
+        }
+    }
+}
+
+/// The shards of one internal topic that are led here.
+pub(crate) struct Runtime<M> {
+    outside: Outside,
+    shards: RwLock<BTreeMap<i32, Arc<Shard<M>>>>,
+    itself: Weak<Self>,
+}
+
+impl<M> fmt::Debug for Runtime<M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let shards = self.shards.read().unwrap_or_else(PoisonError::into_inner);
+        f.debug_struct("Runtime").field("shards", &shards.keys()).finish_non_exhaustive()
+    }
+}
+
+impl<M: Machine> Runtime<M> {
+    pub(crate) fn new(
+        clock: Arc<dyn Clock>,
+        config: SharedConfig,
+        random: Random,
+        waker: Waker,
+    ) -> Arc<Self> {
+        Arc::new_cyclic(|itself| Self {
+            outside: Outside {
+                clock,
+                config,
+                image: ArcSwap::default(),
+                random: Mutex::new(random),
+                waker,
+            },
+            shards: RwLock::default(),
+            itself: Weak::clone(itself),
+        })
+    }
+
+    /// Has the core of a partition handle one event, and waits until its answer is true.
+    pub(crate) async fn ask<T>(
+        &self,
+        partition: i32,
+        limit: Duration,
+        event: impl FnOnce(&mut M, &mut Scene<'_>) -> T,
+    ) -> Result<T, CoordinatorError> {
+        let (answer, pending) = self.run(partition, event)?;
+        pending.committed(limit).await?;
+        Ok(answer)
+    }
+
+    /// As [`Runtime::ask`], where the core may give its answer later.
+    pub(crate) async fn wait<T>(
+        &self,
+        partition: i32,
+        limit: Duration,
+        event: impl FnOnce(&mut M, &mut Scene<'_>, Reply<T>),
+    ) -> Result<T, CoordinatorError> {
+        let (reply, answer) = Reply::new();
+        let (answer, pending): (oneshot::Receiver<_>, _) =
+            self.run(partition, |machine, scene| {
+                event(machine, scene, reply);
+                answer
+            })?;
+        // A core that is gone, with all that it was asked, is loaded anew or somewhere else.
+        let (answer, end) = answer.await.map_err(|_| CoordinatorError::NotCoordinator)?;
+        pending.until(end).committed(limit).await?;
+        Ok(answer)
+    }
+
+    fn run<T>(
+        &self,
+        partition: i32,
+        event: impl FnOnce(&mut M, &mut Scene<'_>) -> T,
+    ) -> Result<(T, Pending), CoordinatorError> {
+        let shard = self.read().get(&partition).cloned().ok_or(CoordinatorError::NotCoordinator)?;
+        shard.run(&self.outside, event).map_err(|stopped| self.stopped(&shard, &stopped))
+    }
+
+    /// The partitions that are led here, loaded or not.
+    pub(crate) fn partitions(&self) -> Vec<i32> {
+        self.read().keys().copied().collect()
+    }
+
+    /// This broker leads the partition from now on.
+    pub(crate) fn elected(&self, partition: &Arc<Partition>, epoch: LeaderEpoch) {
+        let mut shards = self.shards.write().unwrap_or_else(PoisonError::into_inner);
+        if shards.get(&partition.index()).is_some_and(|shard| shard.epoch == epoch) {
+            return;
+        }
+        let shard = Arc::new(Shard::new(Arc::clone(partition), epoch));
+        shards.insert(partition.index(), Arc::clone(&shard));
+        drop(shards);
+        self.load(&shard);
+    }
+
+    /// Somebody else leads it, or it is gone.
+    pub(crate) fn resigned(&self, partition: i32) {
+        self.shards.write().unwrap_or_else(PoisonError::into_inner).remove(&partition);
+    }
+
+    /// The metadata have changed, and every core is told.
+    pub(crate) fn on_metadata(&self, delta: &Delta, image: &Arc<MetadataImage>) {
+        self.outside.image.store(Arc::clone(image));
+        let shards: Vec<_> = self.read().values().cloned().collect();
+        for shard in shards {
+            let told = shard.run(&self.outside, |machine, scene| machine.on_metadata(delta, scene));
+            if let Err(stopped) = told {
+                self.stopped(&shard, &stopped);
+            }
+        }
+    }
+
+    fn stopped(&self, shard: &Arc<Shard<M>>, stopped: &Stopped) -> CoordinatorError {
+        if stopped.must_reload {
+            self.load(shard);
+        }
+        stopped.error
+    }
+
+    fn load(&self, shard: &Arc<Shard<M>>) {
+        let (shard, runtime) = (Arc::clone(shard), Weak::clone(&self.itself));
+        self.outside.waker.load(Box::new(move || {
+            let Some(runtime) = runtime.upgrade() else { return };
+            let buffer_bytes = runtime.outside.config.load().groups.offsets.load_bytes as usize;
+            shard.begin(&runtime.outside, load(&shard.partition, buffer_bytes));
+        }));
+    }
+
+    fn read(&self) -> std::sync::RwLockReadGuard<'_, BTreeMap<i32, Arc<Shard<M>>>> {
+        self.shards.read().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<M: Machine> Timed for Runtime<M> {
+    fn on_time(&self) -> Option<Duration> {
+        let shards: Vec<_> = self.read().values().cloned().collect();
+        let now = self.outside.clock.monotonic();
+        let due = |shard: &Arc<Shard<M>>| shard.next_wake().is_some_and(|at| at <= now);
+        for shard in shards.iter().filter(|shard| due(shard)) {
+            if let Err(stopped) = shard.run(&self.outside, |machine, scene| machine.on_time(scene))
+            {
+                self.stopped(shard, &stopped);
+            }
+        }
+        shards.iter().filter_map(|shard| shard.next_wake()).min()
+    }
+}

@@ -1,0 +1,190 @@
+//! One partition of an internal topic, and the core whose state its log holds.
+//!
+//! The lock is held for one event: the core decides, what it wants remembered is appended (memory
+//! only), and the lock is free again. Nothing is waited for under it. An answer is given out when
+//! everything that it rests on is committed, which whoever asked waits for without the lock.
+//!
+//! A core that changed and whose records could not be appended is thrown away: its log is the
+//! truth, and is replayed into a new one. There is no undo.
+
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use bytes::BytesMut;
+use milena_env::timer;
+use milena_protocol::{
+    LeaderEpoch, Offset,
+    records::{BatchBuilder, Origin, Scratch},
+};
+use milena_storage::producers;
+use tokio::sync::Notify;
+
+use super::{CoordinatorError, Effects, Machine, Scene, runtime::Outside};
+use crate::partition::{Partition, Reach};
+
+/// A batch's header, and some room.
+const BATCH_OVERHEAD_BYTES: usize = 128;
+
+#[derive(Debug)]
+pub(super) struct Shard<M> {
+    pub(super) partition: Arc<Partition>,
+    /// In which this broker leads it.
+    pub(super) epoch: LeaderEpoch,
+    phase: Mutex<Phase<M>>,
+}
+
+#[derive(Debug)]
+enum Phase<M> {
+    /// The log is being replayed.
+    Loading,
+    Serving(Box<M>),
+    /// The log cannot be read or written: only a new leader can help.
+    Failed,
+}
+
+/// What must be committed before an answer is given out.
+#[derive(Debug)]
+pub(crate) struct Pending {
+    partition: Arc<Partition>,
+    end: Offset,
+}
+
+impl<M: Machine> Shard<M> {
+    pub(super) fn new(partition: Arc<Partition>, epoch: LeaderEpoch) -> Self {
+        Self { partition, epoch, phase: Mutex::new(Phase::Loading) }
+    }
+
+    /// A replayed core begins to serve, or there is none to be had.
+    pub(super) fn begin(&self, outside: &Outside, machine: Option<M>) {
+        *self.lock() = machine.map_or(Phase::Failed, |machine| Phase::Serving(Box::new(machine)));
+        // What fails here was logged, and whoever asks next hears of it.
+        let _ = self.run(outside, |machine, scene| machine.loaded(scene));
+    }
+
+    /// Lets the core handle one event. The answer is true when what comes with it is committed.
+    pub(super) fn run<T>(
+        &self,
+        outside: &Outside,
+        event: impl FnOnce(&mut M, &mut Scene<'_>) -> T,
+    ) -> Result<(T, Pending), Stopped> {
+        let mut phase = self.lock();
+        let machine = match &mut *phase {
+            Phase::Serving(machine) => machine,
+            Phase::Loading => return Err(Stopped::of(CoordinatorError::Loading)),
+            Phase::Failed => return Err(Stopped::of(CoordinatorError::NotCoordinator)),
+        };
+        let batch_bytes_max = self.partition.log.config().max_message_bytes as usize;
+        let batch_bytes_max = batch_bytes_max.saturating_sub(BATCH_OVERHEAD_BYTES);
+        let begin = self.partition.log.appended_end();
+        let mut effects = Effects::new(batch_bytes_max, begin);
+        let answer = outside.on_scene(&mut effects, |scene| event(machine, scene));
+        let next_wake = machine.next_wake();
+        let (batches, replies) = effects.into_parts();
+        if let Err(error) = self.append(&batches, begin) {
+            *phase = Phase::Loading;
+            return Err(Stopped { error, must_reload: true });
+        }
+        let end = self.partition.log.appended_end();
+        drop(phase);
+        for reply in replies {
+            reply(end);
+        }
+        outside.wake_by(next_wake);
+        Ok((answer, Pending { partition: Arc::clone(&self.partition), end }))
+    }
+
+    pub(super) fn next_wake(&self) -> Option<Duration> {
+        match &*self.lock() {
+            Phase::Serving(machine) => machine.next_wake(),
+            Phase::Loading | Phase::Failed => None,
+        }
+    }
+
+    fn append(&self, batches: &[BatchBuilder], mut at: Offset) -> Result<(), CoordinatorError> {
+        let partition = &self.partition;
+        let batches = batches.iter().filter(|batch| batch.record_count() > 0);
+        for batch in batches {
+            let mut bytes = Vec::new();
+            let mut append = || {
+                let in_sync = partition.leader().in_sync_count();
+                if in_sync < partition.min_in_sync() {
+                    return Err(format!("{in_sync} replicas are in sync"));
+                }
+                batch.build(&mut bytes).map_err(|error| error.to_string())?;
+                let mut bytes = BytesMut::from(bytes.as_slice());
+                let mut scratch = Scratch::default();
+                let validated = partition
+                    .log
+                    .prepare(&mut bytes, i16::MAX, Origin::Coordinator, &mut scratch)
+                    .map_err(|error| error.to_string())?;
+                let origin = producers::Origin::Coordinator;
+                let appended = partition
+                    .log
+                    .append_as_leader(bytes, &validated, self.epoch, origin)
+                    .map_err(|error| error.to_string())?;
+                if appended.base_offset != at {
+                    return Err(format!("somebody else wrote at offset {at}"));
+                }
+                at = appended.end;
+                Ok(())
+            };
+            if let Err(error) = append() {
+                let log = partition.log.name();
+                tracing::warn!(partition = %log, error, "a coordinator's records not appended");
+                return Err(CoordinatorError::NotAvailable);
+            }
+        }
+        Ok(())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Phase<M>> {
+        self.phase.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// An event was not handled.
+#[derive(Debug)]
+pub(super) struct Stopped {
+    pub(super) error: CoordinatorError,
+    /// The core knows more than its log.
+    pub(super) must_reload: bool,
+}
+
+impl Stopped {
+    const fn of(error: CoordinatorError) -> Self {
+        Self { error, must_reload: false }
+    }
+}
+
+impl Pending {
+    /// The same answer rests on more: it was given by an event that came later.
+    pub(crate) fn until(self, end: Offset) -> Self {
+        Self { end, ..self }
+    }
+
+    /// Waits until all of it is on the disks of all in-sync replicas.
+    pub(crate) async fn committed(self, limit: Duration) -> Result<(), CoordinatorError> {
+        let Self { partition, end } = self;
+        let is_settled =
+            || partition.has_reached(Reach::HighWatermark, end) || partition.log.is_closed();
+        if !is_settled() {
+            let wake = Arc::new(Notify::new());
+            let _registration = partition.watch(Reach::HighWatermark, end, &wake);
+            let settled = async {
+                while !is_settled() {
+                    wake.notified().await;
+                }
+            };
+            timer::timeout(limit, settled).await;
+        }
+        if partition.has_reached(Reach::HighWatermark, end) {
+            Ok(())
+        } else if partition.log.is_closed() {
+            Err(CoordinatorError::NotCoordinator)
+        } else {
+            Err(CoordinatorError::NotAvailable)
+        }
+    }
+}
