@@ -5,7 +5,7 @@ mod offsets;
 
 use std::time::Duration;
 
-use milena_config::ServerConfig;
+use milena_config::{Entry, Origin, ServerConfig};
 use milena_env::Random;
 use milena_metadata::image::{Delta, MetadataImage, Replay};
 use milena_protocol::{
@@ -35,8 +35,12 @@ pub(crate) struct Rig {
 
 impl Rig {
     pub(crate) fn new(settings: &[(&str, &str)]) -> Self {
-        let entries: Vec<_> =
-            settings.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
+        let entry = |(key, value): &(&str, &str)| Entry {
+            key: (*key).to_owned(),
+            value: (*value).to_owned(),
+            origin: Origin::Override(1),
+        };
+        let entries: Vec<_> = settings.iter().map(entry).collect();
         let (config, _) = ServerConfig::parse(&entries).unwrap();
         let mut rig = Self {
             groups: Groups::default(),
