@@ -55,6 +55,15 @@ pub(crate) const CLUSTER_OPERATIONS: [Operation; 7] = [
     Operation::Describe,
 ];
 
+/// What may be done to a group.
+pub(crate) const GROUP_OPERATIONS: [Operation; 5] = [
+    Operation::Read,
+    Operation::Delete,
+    Operation::Describe,
+    Operation::DescribeConfigs,
+    Operation::AlterConfigs,
+];
+
 /// The operations that are allowed, as the bits of an answer.
 pub(crate) fn operations(all: &[Operation], may: impl Fn(Operation) -> bool) -> i32 {
     all.iter().filter(|operation| may(**operation)).fold(0, |bits, one| bits | 1 << *one as u8)

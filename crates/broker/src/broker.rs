@@ -13,6 +13,7 @@ use milena_storage::LogDirectory;
 
 use crate::{
     authorizer::Authorizer,
+    coordinator::Coordinators,
     fetch::SessionCache,
     network::{budget::Budget, listeners::Connections},
     partition::table::Partitions,
@@ -53,6 +54,7 @@ pub(crate) struct Broker {
     pub(crate) features: Vec<SupportedFeature>,
     pub(crate) directories: Vec<Arc<LogDirectory>>,
     pub(crate) partitions: Arc<Partitions>,
+    pub(crate) coordinators: Arc<Coordinators>,
     pub(crate) fetch_sessions: SessionCache,
     pub(crate) producer_ids: ProducerIds,
     pub(crate) quotas: Quotas,

@@ -7,7 +7,10 @@ use milena_protocol::{
 };
 use milena_storage::{AppendError, ReadError, StorageError, producers::SequenceError};
 
-use crate::partition::EpochCheck;
+use crate::{
+    coordinator::{CoordinatorError, group::GroupError},
+    partition::EpochCheck,
+};
 
 /// What a client is told about an error.
 pub(crate) trait ToCode {
@@ -105,6 +108,43 @@ impl ToCode for MetadataError {
             Self::NotController(_) | Self::Stopped => ErrorCode::NotController,
             Self::Request(_) => ErrorCode::InvalidRequest,
             Self::DiskFull => ErrorCode::KafkaStorageError,
+        }
+    }
+}
+
+impl ToCode for CoordinatorError {
+    fn code(&self) -> ErrorCode {
+        match self {
+            Self::NotCoordinator => ErrorCode::NotCoordinator,
+            Self::Loading => ErrorCode::CoordinatorLoadInProgress,
+            Self::NotAvailable => ErrorCode::CoordinatorNotAvailable,
+        }
+    }
+}
+
+impl ToCode for GroupError {
+    fn code(&self) -> ErrorCode {
+        match self {
+            Self::Coordinator(error) => error.code(),
+            Self::InvalidGroupId => ErrorCode::InvalidGroupId,
+            Self::GroupIdNotFound(_) => ErrorCode::GroupIdNotFound,
+            Self::UnknownMemberId(_) => ErrorCode::UnknownMemberId,
+            Self::IllegalGeneration => ErrorCode::IllegalGeneration,
+            Self::RebalanceInProgress => ErrorCode::RebalanceInProgress,
+            Self::FencedInstanceId(_) => ErrorCode::FencedInstanceId,
+            Self::NonEmptyGroup => ErrorCode::NonEmptyGroup,
+            // Kafka has no better word for it; what cannot be written now never can.
+            Self::Write(_) => ErrorCode::UnknownServerError,
+            Self::MemberIdRequired(_) => ErrorCode::MemberIdRequired,
+            Self::GroupMaxSizeReached(_) => ErrorCode::GroupMaxSizeReached,
+            Self::InvalidSessionTimeout => ErrorCode::InvalidSessionTimeout,
+            Self::InconsistentGroupProtocol => ErrorCode::InconsistentGroupProtocol,
+            Self::InvalidRequest(_) => ErrorCode::InvalidRequest,
+            Self::FencedMemberEpoch(_) => ErrorCode::FencedMemberEpoch,
+            Self::StaleMemberEpoch(_) => ErrorCode::StaleMemberEpoch,
+            Self::UnreleasedInstanceId(_) => ErrorCode::UnreleasedInstanceId,
+            Self::UnsupportedAssignor(_) => ErrorCode::UnsupportedAssignor,
+            Self::InvalidRegularExpression(_) => ErrorCode::InvalidRegularExpression,
         }
     }
 }

@@ -31,6 +31,7 @@ use crate::{
     authorizer::{Authorizer, Everybody},
     broker::{Broker, NetworkSettings},
     config_schema::Schema,
+    coordinator::{Coordinators, Follower},
     error::StartError,
     fetch::SessionCache,
     housekeeping::Housekeeping,
@@ -94,6 +95,10 @@ impl Server {
             Arc::clone(&partitions),
             Arc::clone(&shared_config),
         );
+        let random = Random::from_seed(outside.random.next_u64());
+        let coordinators = Coordinators::new(&outside.clock, &shared_config, random);
+        let follower =
+            Follower::new(node_id, assigner, Arc::clone(&partitions), Arc::clone(&coordinators));
         let controller = controller_options(&config, &cluster_id);
         let features = controller.features.clone();
         let endpoints = ports.endpoints(&config);
@@ -114,7 +119,7 @@ impl Server {
                 directories: directories.iter().filter_map(|d| d.meta().directory_id).collect(),
                 previous_epoch: previous_epoch(&directories),
             }),
-            publisher: Box::new(assigner),
+            publisher: Box::new(follower),
             on_failure: Box::new(|why| drop(failed.send(why))),
             snapshot_bytes: config.quorum.snapshot_after_bytes,
             drives_directory: false,
@@ -144,6 +149,7 @@ impl Server {
             features,
             directories,
             partitions,
+            coordinators,
             fetch_sessions: SessionCache::new(
                 network.fetch_sessions_max,
                 FETCH_SESSION_KEPT,
@@ -161,6 +167,7 @@ impl Server {
             &broker.directories,
             &broker.partitions,
         )?;
+        broker.coordinators.start(Arc::clone(&outside.clock))?;
         let addresses = ports.addresses();
         let acceptor = ports.accept(&broker, &threads)?;
         Ok(Self {
@@ -217,6 +224,7 @@ impl Server {
         if let Some(housekeeping) = self.housekeeping.take() {
             housekeeping.stop();
         }
+        self.broker.coordinators.stop();
         let epoch = self.broker.metadata.broker_epoch();
         self.broker.metadata.stop();
         for directory in &self.broker.directories {

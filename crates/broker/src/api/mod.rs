@@ -15,6 +15,7 @@ mod create_delegation_token;
 mod create_partitions;
 mod create_topics;
 mod delete_acls;
+mod delete_groups;
 mod delete_records;
 mod delete_topics;
 mod describe_acls;
@@ -22,6 +23,7 @@ mod describe_client_quotas;
 mod describe_cluster;
 mod describe_configs;
 mod describe_delegation_token;
+mod describe_groups;
 mod describe_log_dirs;
 mod describe_producers;
 mod describe_quorum;
@@ -30,13 +32,18 @@ mod describe_user_scram_credentials;
 mod elect_leaders;
 mod expire_delegation_token;
 mod fetch;
+mod find_coordinator;
 mod get_telemetry_subscriptions;
 mod incremental_alter_configs;
 mod init_producer_id;
 mod list_config_resources;
+mod list_groups;
 mod list_offsets;
 mod list_partition_reassignments;
 mod metadata;
+mod offset_commit;
+mod offset_delete;
+mod offset_fetch;
 mod offset_for_leader_epoch;
 mod produce;
 mod push_telemetry;
@@ -55,16 +62,18 @@ use milena_protocol::{
         AddRaftVoterRequest, AlterClientQuotasRequest, AlterConfigsRequest,
         AlterPartitionReassignmentsRequest, AlterUserScramCredentialsRequest, ApiKey,
         ApiVersionsRequest, CreateAclsRequest, CreateDelegationTokenRequest,
-        CreatePartitionsRequest, CreateTopicsRequest, DeleteAclsRequest, DeleteRecordsRequest,
-        DeleteTopicsRequest, DescribeAclsRequest, DescribeClientQuotasRequest,
-        DescribeClusterRequest, DescribeConfigsRequest, DescribeDelegationTokenRequest,
-        DescribeLogDirsRequest, DescribeProducersRequest, DescribeQuorumRequest,
-        DescribeTopicPartitionsRequest, DescribeUserScramCredentialsRequest, ElectLeadersRequest,
-        ExpireDelegationTokenRequest, FetchRequest, GetTelemetrySubscriptionsRequest,
+        CreatePartitionsRequest, CreateTopicsRequest, DeleteAclsRequest, DeleteGroupsRequest,
+        DeleteRecordsRequest, DeleteTopicsRequest, DescribeAclsRequest,
+        DescribeClientQuotasRequest, DescribeClusterRequest, DescribeConfigsRequest,
+        DescribeDelegationTokenRequest, DescribeGroupsRequest, DescribeLogDirsRequest,
+        DescribeProducersRequest, DescribeQuorumRequest, DescribeTopicPartitionsRequest,
+        DescribeUserScramCredentialsRequest, ElectLeadersRequest, ExpireDelegationTokenRequest,
+        FetchRequest, FindCoordinatorRequest, GetTelemetrySubscriptionsRequest,
         IncrementalAlterConfigsRequest, InitProducerIdRequest, ListConfigResourcesRequest,
-        ListOffsetsRequest, ListPartitionReassignmentsRequest, MetadataRequest,
-        OffsetForLeaderEpochRequest, PushTelemetryRequest, RemoveRaftVoterRequest,
-        RenewDelegationTokenRequest, UnregisterBrokerRequest, UpdateFeaturesRequest,
+        ListGroupsRequest, ListOffsetsRequest, ListPartitionReassignmentsRequest, MetadataRequest,
+        OffsetCommitRequest, OffsetDeleteRequest, OffsetFetchRequest, OffsetForLeaderEpochRequest,
+        PushTelemetryRequest, RemoveRaftVoterRequest, RenewDelegationTokenRequest,
+        UnregisterBrokerRequest, UpdateFeaturesRequest,
     },
     open_request,
 };
@@ -149,6 +158,7 @@ served! {
     create_partitions: CreatePartitions(CreatePartitionsRequest<'_>),
     create_topics: CreateTopics(CreateTopicsRequest<'_>),
     delete_acls: DeleteAcls(DeleteAclsRequest<'_>),
+    delete_groups: DeleteGroups(DeleteGroupsRequest<'_>),
     delete_records: DeleteRecords(DeleteRecordsRequest<'_>),
     delete_topics: DeleteTopics(DeleteTopicsRequest<'_>),
     describe_acls: DescribeAcls(DescribeAclsRequest<'_>),
@@ -156,6 +166,7 @@ served! {
     describe_cluster: DescribeCluster(DescribeClusterRequest),
     describe_configs: DescribeConfigs(DescribeConfigsRequest<'_>),
     describe_delegation_token: DescribeDelegationToken(DescribeDelegationTokenRequest<'_>),
+    describe_groups: DescribeGroups(DescribeGroupsRequest<'_>),
     describe_log_dirs: DescribeLogDirs(DescribeLogDirsRequest<'_>),
     describe_producers: DescribeProducers(DescribeProducersRequest<'_>),
     describe_quorum: DescribeQuorum(DescribeQuorumRequest<'_>),
@@ -165,13 +176,18 @@ served! {
     elect_leaders: ElectLeaders(ElectLeadersRequest<'_>),
     expire_delegation_token: ExpireDelegationToken(ExpireDelegationTokenRequest<'_>),
     fetch: Fetch(FetchRequest<'_>),
+    find_coordinator: FindCoordinator(FindCoordinatorRequest<'_>),
     get_telemetry_subscriptions: GetTelemetrySubscriptions(GetTelemetrySubscriptionsRequest),
     incremental_alter_configs: IncrementalAlterConfigs(IncrementalAlterConfigsRequest<'_>),
     init_producer_id: InitProducerId(InitProducerIdRequest<'_>),
     list_config_resources: ListConfigResources(ListConfigResourcesRequest),
+    list_groups: ListGroups(ListGroupsRequest<'_>),
     list_offsets: ListOffsets(ListOffsetsRequest<'_>),
     list_partition_reassignments: ListPartitionReassignments(ListPartitionReassignmentsRequest<'_>),
     metadata: Metadata(MetadataRequest<'_>),
+    offset_commit: OffsetCommit(OffsetCommitRequest<'_>),
+    offset_delete: OffsetDelete(OffsetDeleteRequest<'_>),
+    offset_fetch: OffsetFetch(OffsetFetchRequest<'_>),
     offset_for_leader_epoch: OffsetForLeaderEpoch(OffsetForLeaderEpochRequest<'_>),
     push_telemetry: PushTelemetry(PushTelemetryRequest<'_>),
     remove_raft_voter: RemoveRaftVoter(RemoveRaftVoterRequest<'_>),

@@ -3,7 +3,7 @@
 //!
 //! `shard` is one such partition: it locks, lets a pure core decide ([`Machine`]), appends what the
 //! core wants remembered, and gives out no answer before all that it rests on is committed.
-//! `runtime` finds the shard, `load` replays a log into a new core, `timekeeper` wakes cores when
+//! `service` is how the rest of the broker asks, `runtime` finds the shard, `load` replays a log into a new core, `timekeeper` wakes cores when
 //! their time has come. What groups are is told in `group`.
 
 pub(crate) mod group;
@@ -11,6 +11,7 @@ mod internal_topic;
 mod load;
 mod runtime;
 mod scene;
+mod service;
 mod shard;
 mod timekeeper;
 
@@ -22,6 +23,7 @@ use milena_protocol::{DecodeError, Offset, ProducerEpoch, ProducerId};
 pub(crate) use internal_topic::partition_of;
 pub(crate) use runtime::{CoordinatorError, Runtime};
 pub(crate) use scene::{Effects, Now, Reply, Scene, TooLarge};
+pub(crate) use service::{Coordinators, Follower};
 pub(crate) use timekeeper::Timekeeper;
 
 /// The core of a coordinator: (state, event, now) -> (records, answer). No socket, clock, disk or

@@ -1,13 +1,15 @@
 //! Why a group refuses what it is asked.
 
-use super::record::WriteError;
+use super::{super::CoordinatorError, record::WriteError};
 
 /// Each becomes the code of the same name.
 #[derive(Clone, Debug, thiserror::Error)]
 pub(crate) enum GroupError {
+    #[error(transparent)]
+    Coordinator(#[from] CoordinatorError),
     #[error("the group id is not valid")]
     InvalidGroupId,
-    #[error("there is no group {0}")]
+    #[error("Group {0} not found.")]
     GroupIdNotFound(String),
     #[error("the group has no member {0}")]
     UnknownMemberId(String),
@@ -19,8 +21,6 @@ pub(crate) enum GroupError {
     FencedInstanceId(String),
     #[error("the group still has members")]
     NonEmptyGroup,
-    #[error("the group has offsets of the topic, and members that read it")]
-    GroupSubscribedToTopic,
     #[error("the records that say so are too large: {0}")]
     Write(#[from] WriteError),
     /// A new member has to come again with the id that it is given.

@@ -28,7 +28,7 @@ pub(crate) use error::GroupError;
 
 use self::{
     alarm::{Alarm, Alarms},
-    classic::ClassicGroup,
+    classic::{ClassicGroup, Description},
     offsets::{Commit, CommitRequest, Committed, Expiry},
 };
 use super::{Logged, Machine, Scene, What};
@@ -205,6 +205,52 @@ impl Groups {
             self.groups.insert(Arc::clone(&id), Group::new(&id));
         }
         self.on_group(id, event)
+    }
+}
+
+/// A group as ListGroups tells of it.
+#[derive(Debug)]
+pub(crate) struct Listed {
+    pub(crate) id: Arc<str>,
+    pub(crate) protocol_type: Box<str>,
+    pub(crate) state: &'static str,
+    pub(crate) kind: &'static str,
+}
+
+impl Groups {
+    pub(crate) fn list(&self) -> Vec<Listed> {
+        let list = |group: &Group| {
+            let (kind, state, protocol_type) = match &group.members {
+                Members::Classic(classic) => {
+                    ("classic", classic.state(), classic.protocol_type().into())
+                }
+            };
+            Listed { id: Arc::clone(group.id()), protocol_type, state, kind }
+        };
+        self.iter().map(list).collect()
+    }
+
+    pub(crate) fn describe_classic(&self, id: &str) -> Result<Description, GroupError> {
+        match self.get(id).map(|group| &group.members) {
+            Some(Members::Classic(group)) => Ok(group.describe()),
+            None => Err(GroupError::GroupIdNotFound(id.to_owned())),
+        }
+    }
+
+    /// DeleteGroups: all that is left of a group without members.
+    pub(crate) fn delete_group(
+        &mut self,
+        id: &str,
+        scene: &mut Scene<'_>,
+    ) -> Result<(), GroupError> {
+        let delete = |group: &mut Group| {
+            if !group.has_no_members() {
+                return Err(GroupError::NonEmptyGroup);
+            }
+            tracing::info!(group = id, "group deleted by request");
+            group.delete(scene)
+        };
+        self.on_group(id, delete).unwrap_or_else(|| Err(GroupError::GroupIdNotFound(id.to_owned())))
     }
 }
 

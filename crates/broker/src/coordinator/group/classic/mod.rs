@@ -12,6 +12,27 @@ use super::{
     offsets::{Committer, Expiry},
 };
 
+/// A group as DescribeGroups tells of it.
+#[derive(Debug, Default)]
+pub(crate) struct Description {
+    pub(crate) state: &'static str,
+    pub(crate) protocol_type: Box<str>,
+    /// The one that was chosen, in a stable group.
+    pub(crate) protocol: Box<str>,
+    pub(crate) members: Vec<DescribedMember>,
+}
+
+#[derive(Debug)]
+pub(crate) struct DescribedMember {
+    pub(crate) id: Box<str>,
+    pub(crate) instance_id: Option<Box<str>>,
+    pub(crate) client_id: Box<str>,
+    pub(crate) client_host: Box<str>,
+    /// Of the chosen protocol, in a stable group.
+    pub(crate) metadata: Box<[u8]>,
+    pub(crate) assignment: Box<[u8]>,
+}
+
 #[derive(Debug)]
 pub(crate) struct ClassicGroup {
     id: Arc<str>,
@@ -73,6 +94,19 @@ impl ClassicGroup {
     /// Takes its record away; it has no members.
     pub(super) fn delete(&mut self, _scene: &mut Scene<'_>) -> Result<(), GroupError> {
         Ok(())
+    }
+
+    pub(super) const fn state(&self) -> &'static str {
+        "Empty"
+    }
+
+    /// Empty where nobody has said.
+    pub(super) fn protocol_type(&self) -> &str {
+        ""
+    }
+
+    pub(super) fn describe(&self) -> Description {
+        Description { state: self.state(), ..Description::default() }
     }
 
     /// Whether it has neither members nor a record.

@@ -13,7 +13,6 @@ use milena_protocol::{
 };
 
 pub(crate) use commit::{CommitRequest, Committer, PartitionCommit, TopicCommit};
-pub(crate) use delete::IsSubscribed;
 pub(crate) use expire::Expiry;
 
 /// How far a group has come in one partition.

@@ -5,7 +5,7 @@ mod offsets;
 
 use std::time::Duration;
 
-use milena_config::{Entry, Origin, ServerConfig};
+use milena_config::{Entry, ServerConfig, properties::Origin};
 use milena_env::Random;
 use milena_metadata::image::{Delta, MetadataImage, Replay};
 use milena_protocol::{
