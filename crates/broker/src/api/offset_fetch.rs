@@ -15,7 +15,7 @@ use milena_protocol::{
 use super::{Call, Outcome};
 use crate::{
     authorizer::{Operation, Resource},
-    coordinator::group::offsets::{Commit, Committed},
+    coordinator::group::offsets::{Commit, Committed, PendingCommits},
     error_map::ToCode,
 };
 
@@ -24,6 +24,8 @@ struct Question<'a> {
     group: &'a str,
     member_id: Option<&'a str>,
     member_epoch: i32,
+    /// What a transaction may still change is not to be told.
+    must_be_stable: bool,
     /// Without any, all that there is.
     topics: Option<Vec<Wanted<'a>>>,
 }
@@ -63,8 +65,13 @@ pub(super) async fn handle(call: &Call<'_>, request: OffsetFetchRequest<'_>) -> 
             });
             wanted.collect()
         });
-        let question =
-            Question { group: request.group_id, member_id: None, member_epoch: -1, topics };
+        let question = Question {
+            group: request.group_id,
+            member_id: None,
+            member_epoch: -1,
+            must_be_stable: request.require_stable,
+            topics,
+        };
         return answer_old(call, &question, fetch(call, &image, &question).await);
     }
     let mut found = Vec::with_capacity(request.groups.len());
@@ -84,6 +91,7 @@ pub(super) async fn handle(call: &Call<'_>, request: OffsetFetchRequest<'_>) -> 
             group: group.group_id,
             member_id: group.member_id,
             member_epoch: group.member_epoch,
+            must_be_stable: request.require_stable,
             topics,
         };
         found.push((group.group_id, fetch(call, &image, &question).await));
@@ -121,8 +129,12 @@ async fn fetch(
         refused.push(Found { name, id, partitions: partitions.collect() });
     }
     let all = question.topics.is_none();
-    let look = |committed: &Committed| {
-        if all { everything(committed) } else { some(committed, &wanted) }
+    let look = |committed: &Committed, pending: &PendingCommits| {
+        let mut found = if all { everything(committed) } else { some(committed, &wanted) };
+        if question.must_be_stable {
+            refuse_pending(question.group, &mut found, pending);
+        }
+        found
     };
     let asked = call.broker().coordinators.ask_group(image, question.group, |groups, _| {
         groups.fetch(question.group, question.member_id, question.member_epoch, look)
@@ -140,6 +152,17 @@ async fn fetch(
     }
     found.append(&mut refused);
     Ok(found)
+}
+
+fn refuse_pending(group: &str, found: &mut [Found], pending: &PendingCommits) {
+    for topic in found {
+        for partition in &mut topic.partitions {
+            if pending.is_pending(group, &topic.name, partition.index) {
+                let code = ErrorCode::UnstableOffsetCommit;
+                *partition = FoundPartition::refused(partition.index, code);
+            }
+        }
+    }
 }
 
 fn everything(committed: &Committed) -> Vec<Found> {

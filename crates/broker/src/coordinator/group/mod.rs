@@ -29,7 +29,7 @@ pub(crate) use error::GroupError;
 use self::{
     alarm::{Alarm, Alarms},
     classic::{ClassicGroup, Description},
-    offsets::{Commit, CommitRequest, Committed, Expiry},
+    offsets::{Commit, CommitRequest, Committed, Expiry, PendingCommits},
 };
 use super::{Logged, Machine, Scene, What};
 
@@ -39,6 +39,7 @@ pub(crate) struct Groups {
     /// In order: their names are chosen by strangers.
     groups: BTreeMap<Arc<str>, Group>,
     alarms: Alarms,
+    pending: PendingCommits,
     /// When it is looked next for offsets that have expired.
     next_expiry: Option<Duration>,
 }
@@ -256,18 +257,29 @@ impl Groups {
 
 impl Machine for Groups {
     fn replay(&mut self, record: &Logged<'_>) -> Result<(), DecodeError> {
-        let What::Record { key, value } = record.what else { return Ok(()) };
-        let Some(key) = record::read_key(key)? else { return Ok(()) };
-        let value = value.map(|value| record::read_value(&key, value)).transpose()?;
-        let id = match group_of(&key) {
-            Some(id) => id,
-            None => return Ok(()),
+        let (key, value) = match (record.what, record.transaction) {
+            (What::Record { key, value }, _) => (key, value),
+            (What::Marker { is_commit }, Some((producer, _))) => {
+                self.end_transaction(producer, is_commit);
+                return Ok(());
+            }
+            (What::Marker { .. }, None) => return Ok(()),
         };
-        match value {
-            Some(value) => {
+        let Some(key) = record::read_key(key)? else { return Ok(()) };
+        let Some(id) = group_of(&key) else { return Ok(()) };
+        let value = value.map(|value| record::read_value(&key, value)).transpose()?;
+        match (&key, value, record.transaction) {
+            (Key::OffsetCommit(it), Some(Value::OffsetCommit(value)), Some((producer, _))) => {
+                let commit = Commit::read(record.offset, &value);
+                self.pending.put(producer, it.group, it.topic, it.partition, commit);
+            }
+            (_, Some(value), _) => {
                 self.on_new_group(id, |group| group.replay(record.offset, &key, Some(&value)));
             }
-            None => {
+            (_, None, _) => {
+                if let Key::OffsetCommit(it) = &key {
+                    self.pending.forget(it.group, it.topic, it.partition);
+                }
                 self.on_group(id, |group| group.replay(record.offset, &key, None));
             }
         }

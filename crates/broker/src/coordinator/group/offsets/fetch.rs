@@ -4,7 +4,7 @@ use milena_protocol::Uuid;
 
 use super::{
     super::{GroupError, Groups},
-    Commit, Committed,
+    Commit, Committed, PendingCommits,
 };
 
 impl Groups {
@@ -15,11 +15,11 @@ impl Groups {
         group: &str,
         member_id: Option<&str>,
         epoch: i32,
-        look: impl FnOnce(&Committed) -> T,
+        look: impl FnOnce(&Committed, &PendingCommits) -> T,
     ) -> Result<Option<T>, GroupError> {
         let Some(group) = self.get(group) else { return Ok(None) };
         group.check_fetch(member_id, epoch)?;
-        Ok(Some(look(&group.offsets)))
+        Ok(Some(look(&group.offsets, &self.pending)))
     }
 }
 

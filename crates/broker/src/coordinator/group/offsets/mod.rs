@@ -4,6 +4,7 @@ mod commit;
 mod delete;
 mod expire;
 mod fetch;
+mod pending;
 
 use std::collections::BTreeMap;
 
@@ -14,6 +15,7 @@ use milena_protocol::{
 
 pub(crate) use commit::{CommitRequest, Committer, PartitionCommit, TopicCommit};
 pub(crate) use expire::Expiry;
+pub(crate) use pending::PendingCommits;
 
 /// How far a group has come in one partition.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -123,11 +123,6 @@ impl Rig {
 
     /// What was written from this place of the log on.
     pub(crate) fn written(&self, from: usize) -> Vec<(Key<'_>, Option<Value<'_>>)> {
-        let read = |(key, value): &'_ (Vec<u8>, Option<Vec<u8>>)| -> (Key<'_>, Option<Value<'_>>) {
-            let key = record::read_key(key).unwrap().unwrap();
-            let value = value.as_deref().map(|value| record::read_value(&key, value).unwrap());
-            (key, value)
-        };
         self.log[from..].iter().map(read).collect()
     }
 
@@ -168,6 +163,12 @@ impl Rig {
         self.image = image;
         self.happens(|groups, scene| groups.on_metadata(&delta, scene));
     }
+}
+
+fn read((key, value): &(Vec<u8>, Option<Vec<u8>>)) -> (Key<'_>, Option<Value<'_>>) {
+    let key = record::read_key(key).unwrap().unwrap();
+    let value = value.as_deref().map(|value| record::read_value(&key, value).unwrap());
+    (key, value)
 }
 
 /// An answer that may not be there yet.

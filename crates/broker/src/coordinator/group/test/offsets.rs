@@ -3,14 +3,19 @@
 use std::time::Duration;
 
 use milena_protocol::{
-    Uuid,
+    Offset, ProducerEpoch, ProducerId, Uuid,
     group::{Key, Value},
 };
 
 use super::Rig;
-use crate::coordinator::group::{
-    GroupError,
-    offsets::{CommitRequest, Committer, PartitionCommit, TopicCommit},
+use crate::coordinator::{
+    Logged, Machine, What,
+    group::{
+        GroupError,
+        offsets::{
+            CommitRequest, Committed, Committer, PartitionCommit, PendingCommits, TopicCommit,
+        },
+    },
 };
 
 const NOBODY: Committer<'_> =
@@ -28,7 +33,7 @@ fn commit(rig: &mut Rig, topic: &str, id: Uuid, offset: i64) -> Result<(), Group
 }
 
 fn committed(rig: &Rig, topic: &str) -> Option<i64> {
-    let look = |offsets: &super::super::offsets::Committed| Some(offsets.get(topic, 0)?.offset);
+    let look = |offsets: &Committed, _: &PendingCommits| Some(offsets.get(topic, 0)?.offset);
     rig.groups.fetch("g", None, -1, look).unwrap().flatten()
 }
 
@@ -108,4 +113,26 @@ fn a_commit_that_does_not_fit_changes_nothing() {
     let told = rig.happens(|groups, scene| groups.commit(&request, scene));
     assert!(matches!(told, Err(GroupError::Write(_))), "{told:?}");
     assert!(rig.log.is_empty() && rig.groups.get("g").is_none());
+}
+
+#[test]
+fn what_a_transaction_commits_shows_at_its_end_and_never_overtakes() {
+    let producer = (ProducerId(9), ProducerEpoch(0));
+    for (is_commit, seen) in [(true, Some(8)), (false, Some(5))] {
+        let mut rig = Rig::new(&[]);
+        let id = rig.topic("t", 1);
+        commit(&mut rig, "t", id, 5).unwrap();
+        commit(&mut rig, "t", id, 8).unwrap();
+        let (key, value) = rig.log.pop().unwrap();
+        rig.reload();
+        let what = What::Record { key: &key, value: value.as_deref() };
+        let mut logged = Logged { offset: Offset(1), transaction: Some(producer), what };
+        rig.groups.replay(&logged).unwrap();
+        assert_eq!(committed(&rig, "t"), Some(5), "the transaction is not over");
+        let pending = rig.groups.fetch("g", None, -1, |_, pending| pending.is_pending("g", "t", 0));
+        assert_eq!(pending.unwrap(), Some(true));
+        logged.what = What::Marker { is_commit };
+        rig.groups.replay(&logged).unwrap();
+        assert_eq!(committed(&rig, "t"), seen);
+    }
 }
