@@ -10,6 +10,7 @@
 mod client;
 mod faults;
 mod fuzz;
+mod groups;
 mod hostile;
 mod rig;
 mod sessions;
