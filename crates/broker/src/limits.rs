@@ -54,9 +54,8 @@ pub(crate) const TELEMETRY_CLIENTS_MAX: usize = 10_000;
 /// Bytes of metrics that are kept of all clients together.
 pub(crate) const TELEMETRY_BYTES_MAX: usize = 16 << 20;
 
-/// Bytes of a pattern by which a member of a group subscribes: more than the names of 500 topics.
-pub(crate) const PATTERN_BYTES_MAX: usize = 16 << 10;
+/// Protocols that a member of a classic group may offer.
+pub(crate) const GROUP_PROTOCOLS_MAX: usize = 32;
 
-/// Bytes of each automaton that such a pattern becomes on its way. Making the worst one takes a
-/// fraction of a second.
-pub(crate) const PATTERN_AUTOMATON_BYTES_MAX: usize = 512 << 10;
+/// Member ids that a classic group has given out and that have not joined yet.
+pub(crate) const PENDING_MEMBERS_MAX: usize = 10_000;

@@ -81,6 +81,13 @@ impl Group {
         }
     }
 
+    /// The group, where its members agree among themselves.
+    pub(crate) const fn classic(&self) -> Option<&ClassicGroup> {
+        match &self.members {
+            Members::Classic(group) => Some(group),
+        }
+    }
+
     fn alarm(&mut self) -> &mut Alarm {
         match &mut self.members {
             Members::Classic(group) => group.alarm(),

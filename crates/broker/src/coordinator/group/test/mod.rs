@@ -1,6 +1,7 @@
 //! Groups as stories: who asks what, what is answered, what is written down. No socket, no disk, and
 //! time passes when the story says so.
 
+mod classic;
 mod offsets;
 
 use std::time::Duration;
@@ -178,5 +179,10 @@ impl<T> Answer<T> {
     /// `None` while it is waited for.
     pub(crate) fn take(&mut self) -> Option<T> {
         self.0.try_recv().ok().map(|(answer, _)| answer)
+    }
+
+    /// Whether it may still come.
+    pub(crate) fn is_open(&self) -> bool {
+        self.0.is_empty() && !self.0.is_terminated()
     }
 }
