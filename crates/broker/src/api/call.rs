@@ -13,6 +13,10 @@ use milena_protocol::{
 use crate::{
     authorizer::{Operation, Resource},
     broker::Broker,
+    coordinator::{
+        self, CoordinatorError, Scene,
+        group::{GroupError, Groups},
+    },
     error_map::ToCode,
     network::{
         connection::Client,
@@ -150,6 +154,37 @@ impl<'a> Call<'a> {
             },
             Err(error) => refuse(error.code()),
         }
+    }
+}
+
+impl Call<'_> {
+    /// Has the core that keeps a group's state do something; its answer is true when this returns.
+    pub(crate) async fn ask_group<T>(
+        &self,
+        group: &str,
+        event: impl FnOnce(&mut Groups, &mut Scene<'_>) -> Result<T, GroupError>,
+    ) -> Result<T, GroupError> {
+        let broker = self.broker();
+        broker.coordinators.ask_group(&broker.image(), group, event).await
+    }
+
+    /// The same where the core may answer later. When the broker stops nobody waits any longer.
+    pub(crate) async fn wait_for_group<T>(
+        &self,
+        group: &str,
+        event: impl FnOnce(&mut Groups, &mut Scene<'_>, coordinator::Reply<T>),
+    ) -> Result<T, GroupError> {
+        let broker = self.broker();
+        let image = broker.image();
+        tokio::select! {
+            answer = broker.coordinators.wait_for_group(&image, group, event) => answer,
+            () = self.worker.draining() => Err(CoordinatorError::NotAvailable.into()),
+        }
+    }
+
+    /// Where the client is, as Kafka writes it down.
+    pub(crate) fn client_host(&self) -> String {
+        format!("/{}", self.client.peer.ip())
     }
 }
 

@@ -16,17 +16,13 @@ use crate::{
 };
 
 pub(super) async fn handle(call: &Call<'_>, request: DeleteGroupsRequest<'_>) -> Outcome {
-    let broker = call.broker();
-    let image = broker.image();
     let mut seen = BTreeSet::new();
     let groups = request.groups_names.into_iter().filter(|group| seen.insert(*group));
     let may = |group: &&str| call.may(Operation::Delete, Resource::Group(group));
     let (allowed, denied): (Vec<&str>, Vec<&str>) = groups.partition(may);
     let mut results = Vec::with_capacity(allowed.len() + denied.len());
     for group in allowed {
-        let asked = broker
-            .coordinators
-            .ask_group(&image, group, |groups, scene| groups.delete_group(group, scene));
+        let asked = call.ask_group(group, |groups, scene| groups.delete_group(group, scene));
         let code = asked.await.err().map_or(ErrorCode::None, |error| error.code());
         results.push((group, code));
     }

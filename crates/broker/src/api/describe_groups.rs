@@ -19,15 +19,11 @@ use crate::{
 const NOT_ASKED: i32 = i32::MIN;
 
 pub(super) async fn handle(call: &Call<'_>, request: DescribeGroupsRequest<'_>) -> Outcome {
-    let broker = call.broker();
-    let image = broker.image();
     let may = |group: &&str| call.may(Operation::Describe, Resource::Group(group));
     let (allowed, denied): (Vec<&str>, Vec<&str>) = request.groups.into_iter().partition(may);
     let mut described = Vec::with_capacity(allowed.len());
     for group in allowed {
-        let asked = broker
-            .coordinators
-            .ask_group(&image, group, |groups, _| groups.describe_classic(group));
+        let asked = call.ask_group(group, |groups, _| groups.describe_classic(group));
         described.push((group, asked.await));
     }
     let refused = denied.into_iter().map(|group_id| DescribedGroup {

@@ -46,9 +46,7 @@ pub(super) async fn handle(call: &Call<'_>, request: OffsetCommitRequest<'_>) ->
             retention_ms: request.retention_time_ms,
             topics: accepted,
         };
-        let asked = broker
-            .coordinators
-            .ask_group(&image, request.group_id, |groups, scene| groups.commit(&commit, scene));
+        let asked = call.ask_group(request.group_id, |groups, scene| groups.commit(&commit, scene));
         if let Err(error) = asked.await {
             return refuse_all(call, &request, commit_code(&error));
         }

@@ -46,7 +46,7 @@ pub(super) async fn handle(call: &Call<'_>, request: OffsetDeleteRequest<'_>) ->
             accepted.push((topic.name, partitions));
         }
     }
-    let asked = broker.coordinators.ask_group(&image, request.group_id, |groups, scene| {
+    let asked = call.ask_group(request.group_id, |groups, scene| {
         groups.delete_offsets(request.group_id, &accepted, scene)
     });
     let deleted = match asked.await {

@@ -136,7 +136,7 @@ async fn fetch(
         }
         found
     };
-    let asked = call.broker().coordinators.ask_group(image, question.group, |groups, _| {
+    let asked = call.ask_group(question.group, |groups, _| {
         groups.fetch(question.group, question.member_id, question.member_epoch, look)
     });
     let found = asked.await.map_err(|error| error.code())?;
