@@ -3,9 +3,7 @@
 
 use milena_protocol::{
     ErrorCode,
-    api::{
-        JoinGroupRequest, JoinGroupResponse, join_group::response::JoinGroupResponseMember,
-    },
+    api::{JoinGroupRequest, JoinGroupResponse, join_group::response::JoinGroupResponseMember},
 };
 
 use super::{Call, Outcome};

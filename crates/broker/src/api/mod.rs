@@ -34,8 +34,11 @@ mod expire_delegation_token;
 mod fetch;
 mod find_coordinator;
 mod get_telemetry_subscriptions;
+mod heartbeat;
 mod incremental_alter_configs;
 mod init_producer_id;
+mod join_group;
+mod leave_group;
 mod list_config_resources;
 mod list_groups;
 mod list_offsets;
@@ -50,6 +53,7 @@ mod push_telemetry;
 mod raft_voters;
 mod remove_raft_voter;
 mod renew_delegation_token;
+mod sync_group;
 #[cfg(test)]
 mod test;
 mod unregister_broker;
@@ -68,11 +72,12 @@ use milena_protocol::{
         DescribeDelegationTokenRequest, DescribeGroupsRequest, DescribeLogDirsRequest,
         DescribeProducersRequest, DescribeQuorumRequest, DescribeTopicPartitionsRequest,
         DescribeUserScramCredentialsRequest, ElectLeadersRequest, ExpireDelegationTokenRequest,
-        FetchRequest, FindCoordinatorRequest, GetTelemetrySubscriptionsRequest,
-        IncrementalAlterConfigsRequest, InitProducerIdRequest, ListConfigResourcesRequest,
-        ListGroupsRequest, ListOffsetsRequest, ListPartitionReassignmentsRequest, MetadataRequest,
-        OffsetCommitRequest, OffsetDeleteRequest, OffsetFetchRequest, OffsetForLeaderEpochRequest,
-        PushTelemetryRequest, RemoveRaftVoterRequest, RenewDelegationTokenRequest,
+        FetchRequest, FindCoordinatorRequest, GetTelemetrySubscriptionsRequest, HeartbeatRequest,
+        IncrementalAlterConfigsRequest, InitProducerIdRequest, JoinGroupRequest, LeaveGroupRequest,
+        ListConfigResourcesRequest, ListGroupsRequest, ListOffsetsRequest,
+        ListPartitionReassignmentsRequest, MetadataRequest, OffsetCommitRequest,
+        OffsetDeleteRequest, OffsetFetchRequest, OffsetForLeaderEpochRequest, PushTelemetryRequest,
+        RemoveRaftVoterRequest, RenewDelegationTokenRequest, SyncGroupRequest,
         UnregisterBrokerRequest, UpdateFeaturesRequest,
     },
     open_request,
@@ -178,8 +183,11 @@ served! {
     fetch: Fetch(FetchRequest<'_>),
     find_coordinator: FindCoordinator(FindCoordinatorRequest<'_>),
     get_telemetry_subscriptions: GetTelemetrySubscriptions(GetTelemetrySubscriptionsRequest),
+    heartbeat: Heartbeat(HeartbeatRequest<'_>),
     incremental_alter_configs: IncrementalAlterConfigs(IncrementalAlterConfigsRequest<'_>),
     init_producer_id: InitProducerId(InitProducerIdRequest<'_>),
+    join_group: JoinGroup(JoinGroupRequest<'_>),
+    leave_group: LeaveGroup(LeaveGroupRequest<'_>),
     list_config_resources: ListConfigResources(ListConfigResourcesRequest),
     list_groups: ListGroups(ListGroupsRequest<'_>),
     list_offsets: ListOffsets(ListOffsetsRequest<'_>),
@@ -192,6 +200,7 @@ served! {
     push_telemetry: PushTelemetry(PushTelemetryRequest<'_>),
     remove_raft_voter: RemoveRaftVoter(RemoveRaftVoterRequest<'_>),
     renew_delegation_token: RenewDelegationToken(RenewDelegationTokenRequest<'_>),
+    sync_group: SyncGroup(SyncGroupRequest<'_>),
     unregister_broker: UnregisterBroker(UnregisterBrokerRequest),
     update_features: UpdateFeatures(UpdateFeaturesRequest<'_>),
 }

@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use milena_env::collections::HashSet;
+use milena_env::HashSet;
 
 use super::{
     super::{
