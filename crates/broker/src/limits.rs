@@ -59,3 +59,10 @@ pub(crate) const GROUP_PROTOCOLS_MAX: usize = 32;
 
 /// Member ids that a classic group has given out and that have not joined yet.
 pub(crate) const PENDING_MEMBERS_MAX: usize = 10_000;
+
+/// Bytes of a pattern by which a member of a group subscribes: more than the names of 500 topics.
+pub(crate) const PATTERN_BYTES_MAX: usize = 16 << 10;
+
+/// Bytes of each automaton that such a pattern becomes on its way. Making the worst one takes a
+/// fraction of a second.
+pub(crate) const PATTERN_AUTOMATON_BYTES_MAX: usize = 512 << 10;
