@@ -106,7 +106,7 @@ fn only_the_leader_is_told_who_the_members_are() {
     let mut rig = Rig::new(&[]);
     let other = JoinRequest { protocols: vec![("range", U)], ..consumer() };
     let mut waiting = [rig.join(&consumer()), rig.join(&other)];
-    rig.passes(seconds(3));
+    rig.passes(seconds(6));
     let [one, two] = waiting.each_mut().map(|it| it.take().unwrap().unwrap());
     let leads = |it: &super::Joined| it.leader.as_ref() == Some(&it.member_id);
     let (leader, follower) = if leads(&one) { (&one, &two) } else { (&two, &one) };
@@ -188,10 +188,13 @@ fn who_was_given_an_id_is_waited_for() {
     assert!(one.take().is_none(), "the pending member is waited for");
     let two = rig.joined(&known(&id));
     assert_eq!(two.generation, generation + 1);
-    assert_eq!(one.take().unwrap().unwrap().generation, generation + 1);
+    let one = one.take().unwrap().unwrap();
+    assert_eq!(one.generation, generation + 1);
+    rig.assign(&[one, two.clone()]);
 
     let (id, _) = rig.refused(&JoinRequest { requires_member_id: true, ..consumer() });
-    let mut waiting = [rig.join(&known(&ids[0])), rig.join(&known(&two.member_id))];
+    let news = |id| JoinRequest { protocols: vec![("range", U)], ..known(id) };
+    let mut waiting = [rig.join(&news(&ids[0])), rig.join(&news(&two.member_id))];
     assert!(waiting.iter_mut().all(|it| it.take().is_none()));
     assert!(rig.leave(&[leaves(&id)])[0].is_ok());
     for answer in &mut waiting {

@@ -96,7 +96,7 @@ impl Rig {
     /// and the generation. The assignment of each is its place.
     fn stable(&mut self, requests: &[JoinRequest<'_>]) -> (Vec<Arc<str>>, i32) {
         let mut waiting: Vec<_> = requests.iter().map(|request| self.join(request)).collect();
-        self.passes(seconds(3));
+        self.passes(seconds(6));
         let joined: Vec<Joined> =
             waiting.iter_mut().map(|it| it.take().expect("a generation").unwrap()).collect();
         self.assign(&joined);

@@ -37,12 +37,15 @@ enum Waits {
     No,
     ToJoin(Answer<JoinAnswer>),
     ToSync(Answer<SyncAnswer>),
+    /// The answer is there, and the client has not looked at it yet.
+    Joined(JoinAnswer),
+    Synced(SyncAnswer),
 }
 
 impl Waits {
     fn is_open(&self) -> bool {
         match self {
-            Self::No => false,
+            Self::No | Self::Joined(_) | Self::Synced(_) => false,
             Self::ToJoin(answer) => answer.is_open(),
             Self::ToSync(answer) => answer.is_open(),
         }
@@ -101,7 +104,10 @@ impl World {
                 5 => self.clients[who].joined = None,
                 // Its connection breaks.
                 6 => self.clients[who].waits = Waits::No,
-                7..20 => self.pass(Duration::from_millis(self.random.below(4_000))),
+                7..20 => {
+                    let time = Duration::from_millis(self.random.below(4_000));
+                    self.pass(time);
+                }
                 _ => self.act(who),
             }
             self.check();
@@ -112,6 +118,7 @@ impl World {
 
     fn pass(&mut self, time: Duration) {
         self.rig.passes(time);
+        self.hear();
         if self.rig.groups.get("g").is_none() {
             self.leaders.clear();
             self.words.clear();
@@ -148,22 +155,48 @@ impl World {
             return;
         }
         match std::mem::take(&mut self.clients[who].waits) {
-            Waits::ToJoin(mut answer) => match answer.take() {
-                Some(Ok(joined)) => self.has_joined(who, joined),
-                Some(Err(refused)) => self.was_refused(who, &refused.member_id, &refused.error),
-                None if !answer.is_open() => {}
-                None => self.clients[who].waits = Waits::ToJoin(answer),
-            },
-            Waits::ToSync(mut answer) => match answer.take() {
-                Some(Ok(synced)) => self.has_synced(who, synced.assignment.to_vec()),
-                Some(Err(error)) => {
-                    let member_id = self.clients[who].member_id.clone();
-                    self.was_refused(who, &member_id, &error);
-                }
-                None if !answer.is_open() => {}
-                None => self.clients[who].waits = Waits::ToSync(answer),
-            },
             Waits::No => self.ask(who),
+            Waits::Joined(Ok(joined)) => {
+                let client = &mut self.clients[who];
+                client.member_id = joined.member_id.to_string();
+                client.joined = Some(joined);
+            }
+            Waits::Synced(Ok(synced)) => {
+                self.clients[who].assignment = Some(synced.assignment.to_vec());
+            }
+            Waits::Joined(Err(refused)) => {
+                self.was_refused(who, &refused.member_id, &refused.error);
+            }
+            Waits::Synced(Err(error)) => {
+                let member_id = self.clients[who].member_id.clone();
+                self.was_refused(who, &member_id, &error);
+            }
+            waits => self.clients[who].waits = waits,
+        }
+    }
+
+    /// Answers are judged when they are given, not when somebody looks at them.
+    fn hear(&mut self) {
+        for who in 0..self.clients.len() {
+            match &mut self.clients[who].waits {
+                Waits::ToJoin(answer) => {
+                    if let Some(told) = answer.take() {
+                        if let Ok(joined) = &told {
+                            self.has_joined(who, joined);
+                        }
+                        self.clients[who].waits = Waits::Joined(told);
+                    }
+                }
+                Waits::ToSync(answer) => {
+                    if let Some(told) = answer.take() {
+                        if let Ok(synced) = &told {
+                            self.has_synced(who, &synced.assignment);
+                        }
+                        self.clients[who].waits = Waits::Synced(told);
+                    }
+                }
+                _ => {}
+            }
         }
     }
 
@@ -216,7 +249,7 @@ impl World {
         }
     }
 
-    fn has_joined(&mut self, who: usize, joined: Joined) {
+    fn has_joined(&mut self, who: usize, joined: &Joined) {
         let generation = joined.generation;
         self.owners.insert(joined.member_id.to_string(), who);
         let last = self.words.keys().next_back().copied().unwrap_or_default();
@@ -226,22 +259,17 @@ impl World {
         if let Some(leader) = self.owners.get(leader) {
             assert_eq!(self.leaders.entry(generation).or_insert(*leader), leader);
         }
-        let client = &mut self.clients[who];
-        client.member_id = joined.member_id.to_string();
-        client.joined = Some(joined);
     }
 
-    fn has_synced(&mut self, who: usize, assignment: Vec<u8>) {
-        let client = &mut self.clients[who];
-        let generation = client.joined.as_ref().unwrap().generation;
+    fn has_synced(&mut self, who: usize, assignment: &[u8]) {
+        let generation = self.clients[who].joined.as_ref().unwrap().generation;
         let last = self.words.last_entry().map_or(0, |word| *word.key());
         assert!(generation >= last, "generation {generation} lives after {last}");
         // A member of which the leader did not know yet gets nothing.
         if !assignment.is_empty() {
-            let word = self.words.entry(generation).or_insert_with(|| assignment.clone());
+            let word = self.words.entry(generation).or_insert_with(|| assignment.to_vec());
             assert_eq!(*word, assignment, "two leaders spoke in generation {generation}");
         }
-        client.assignment = Some(assignment);
     }
 
     fn was_refused(&mut self, who: usize, member_id: &str, error: &GroupError) {
@@ -263,6 +291,7 @@ impl World {
 
     /// What holds at any time.
     fn check(&mut self) {
+        self.hear();
         let now = self.rig.now.elapsed;
         for client in &self.clients {
             let is_late = now - client.since > SESSION + REBALANCE;

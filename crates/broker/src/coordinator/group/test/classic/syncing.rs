@@ -52,7 +52,11 @@ fn a_stable_group_is_one_record() {
     };
     assert_eq!((key.group, value.protocol_type, value.generation), ("g", "consumer", 1));
     assert_eq!((value.protocol, value.leader), (Some("range"), Some(&*ids[0])));
-    assert_eq!(value.current_state_timestamp, rig.now.wall_ms, "since the generation began");
+    assert_eq!(
+        value.current_state_timestamp,
+        rig.now.wall_ms - 3_000,
+        "since the generation began"
+    );
     let [member] = &value.members[..] else { panic!("{value:?}") };
     assert_eq!((member.member_id, member.group_instance_id), (&*ids[0], Some("i")));
     assert_eq!((member.client_id, member.client_host), ("c", "/127.0.0.1"));
