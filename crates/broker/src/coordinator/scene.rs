@@ -17,6 +17,7 @@ const RECORD_OVERHEAD_BYTES: usize = 40;
 #[derive(Debug)]
 pub(crate) struct Scene<'a> {
     pub(crate) now: Now,
+    #[expect(dead_code, reason = "the consumer protocol comes next")]
     pub(crate) image: &'a MetadataImage,
     pub(crate) config: &'a ServerConfig,
     pub(crate) random: &'a mut Random,
@@ -33,8 +34,11 @@ pub(crate) struct Effects {
     bytes: usize,
     /// Where the next record will lie.
     next_offset: Offset,
-    replies: Vec<Box<dyn FnOnce(Offset) + Send>>,
+    replies: Vec<Told>,
 }
+
+/// Gives an answer out, with the offset that must be committed first.
+pub(crate) type Told = Box<dyn FnOnce(Offset) + Send>;
 
 /// The records of one event would not fit into a batch: `max.message.bytes` of the topic.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -91,7 +95,7 @@ impl Effects {
         self.bytes_max.saturating_sub(self.bytes)
     }
 
-    pub(crate) fn into_parts(self) -> (Vec<BatchBuilder>, Vec<Box<dyn FnOnce(Offset) + Send>>) {
+    pub(crate) fn into_parts(self) -> (Vec<BatchBuilder>, Vec<Told>) {
         (self.batches, self.replies)
     }
 }

@@ -3,6 +3,7 @@
 use super::{super::CoordinatorError, record::WriteError};
 
 /// Each becomes the code of the same name.
+#[expect(dead_code, reason = "the consumer protocol comes next")]
 #[derive(Clone, Debug, thiserror::Error)]
 pub(crate) enum GroupError {
     #[error(transparent)]

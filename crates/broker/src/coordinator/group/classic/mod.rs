@@ -26,11 +26,11 @@ use std::{
 };
 
 pub(crate) use self::{
-    describe::{DescribedMember, Description},
+    describe::Description,
     heartbeat::HeartbeatRequest,
-    join::{JoinAnswer, JoinRefused, JoinRequest, Joined, JoinedMember},
+    join::{JoinAnswer, JoinRefused, JoinRequest, Joined},
     leave::Leaving,
-    sync::{SyncAnswer, SyncRequest, Synced},
+    sync::{SyncAnswer, SyncRequest},
 };
 use self::{member::Member, rebalance::Gathering};
 use super::{

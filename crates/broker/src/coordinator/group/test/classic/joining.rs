@@ -229,7 +229,7 @@ fn whose_connection_goes_while_it_joins_does_not_hold_up_the_others() {
     let joined = there.take().unwrap().unwrap();
     assert_eq!((joined.members.len(), rig.described().members.len()), (1, 1));
 
-    rig.assign(&[joined.clone()]);
+    rig.assign(std::slice::from_ref(&joined));
     drop(rig.join(&consumer()));
     assert_eq!(rig.state(), "PreparingRebalance");
     assert_eq!(rig.joined(&known(&joined.member_id)).generation, 2);
