@@ -24,6 +24,8 @@ fn a_topic_is_created_written_read_and_deleted_and_survives_restarts() {
     client.send(ApiKey::Produce, 12, &nothing_to_say).unwrap();
     // The answer to what comes next is the next answer: acks=0 has none.
     assert_eq!(client.offset_at("news", 1, -1), Ok(1));
+    // It is seen when it is durable, which nobody was asked to wait for.
+    while client.offset_at("news", 0, -1) != Ok(4) {}
 
     let all = |values: &[&str]| -> Vec<(i64, Vec<u8>)> {
         (0..).zip(values.iter().map(|value| value.as_bytes().to_vec())).collect()
