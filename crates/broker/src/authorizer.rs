@@ -55,6 +55,9 @@ pub(crate) const CLUSTER_OPERATIONS: [Operation; 7] = [
     Operation::Describe,
 ];
 
+/// Kafka's mark for operations that were not asked for.
+pub(crate) const NOT_ASKED: i32 = i32::MIN;
+
 /// What may be done to a group.
 pub(crate) const GROUP_OPERATIONS: [Operation; 5] = [
     Operation::Read,

@@ -9,12 +9,10 @@ use milena_protocol::{
 };
 
 use super::{Call, Outcome};
-use crate::authorizer::{self, Resource};
+use crate::authorizer::{self, NOT_ASKED, Resource};
 
 /// What is asked about: brokers, or else controllers, which are asked on their own listener.
 const BROKERS: i8 = 1;
-const NOT_ASKED: i32 = i32::MIN;
-
 pub(super) async fn handle(call: &Call<'_>, request: DescribeClusterRequest) -> Outcome {
     let broker = call.broker();
     if request.endpoint_type != BROKERS {

@@ -10,21 +10,19 @@ use milena_protocol::{
 
 use super::{Call, Outcome};
 use crate::{
-    authorizer::{self, GROUP_OPERATIONS, Operation, Resource},
+    authorizer::{self, GROUP_OPERATIONS, NOT_ASKED, Operation, Resource},
     coordinator::group::{GroupError, classic::Description},
     error_map::ToCode,
 };
-
-/// Nobody asked what the caller may do.
-const NOT_ASKED: i32 = i32::MIN;
 
 pub(super) async fn handle(call: &Call<'_>, request: DescribeGroupsRequest<'_>) -> Outcome {
     let may = |group: &&str| call.may(Operation::Describe, Resource::Group(group));
     let (allowed, denied): (Vec<&str>, Vec<&str>) = request.groups.into_iter().partition(may);
     let mut described = Vec::with_capacity(allowed.len());
     for group in allowed {
-        let asked = call.ask_group(group, |groups, _| groups.describe_classic(group));
-        described.push((group, asked.await));
+        let description = call.ask_group(group, |groups, _| groups.describe_classic(group)).await;
+        let message = description.as_ref().err().map(ToString::to_string);
+        described.push((group, description, message));
     }
     let refused = denied.into_iter().map(|group_id| DescribedGroup {
         group_id,
@@ -33,27 +31,20 @@ pub(super) async fn handle(call: &Call<'_>, request: DescribeGroupsRequest<'_>) 
         ..Default::default()
     });
     let mut groups: Vec<_> = refused.collect();
-    for (group_id, described) in &described {
-        let mut group = match described {
+    for (group_id, description, message) in &described {
+        let mut group = match description {
             Ok(description) => tell(group_id, description),
             Err(error) => missing(call, group_id, error),
         };
+        if group.error_code != ErrorCode::None as i16 {
+            group.error_message = message.as_deref();
+        }
         if request.include_authorized_operations && group.error_code == ErrorCode::None as i16 {
             group.authorized_operations = authorizer::operations(&GROUP_OPERATIONS, |operation| {
                 call.may(operation, Resource::Group(group_id))
             });
         }
         groups.push(group);
-    }
-    let messages: Vec<_> = described
-        .iter()
-        .map(|(_, described)| described.as_ref().err().map(ToString::to_string))
-        .collect();
-    let first = groups.len() - messages.len();
-    for (group, message) in groups.iter_mut().skip(first).zip(&messages) {
-        if group.error_code != ErrorCode::None as i16 {
-            group.error_message = message.as_deref();
-        }
     }
     call.answer(&DescribeGroupsResponse { groups, ..Default::default() })
 }

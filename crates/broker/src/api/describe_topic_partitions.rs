@@ -16,9 +16,9 @@ use milena_protocol::{
     },
 };
 
-use super::{Call, Outcome, metadata::NOT_ASKED};
+use super::{Call, Outcome};
 use crate::{
-    authorizer::{self, Operation, Resource},
+    authorizer::{self, NOT_ASKED, Operation, Resource},
     topics,
 };
 

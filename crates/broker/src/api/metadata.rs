@@ -20,12 +20,9 @@ use milena_protocol::{
 
 use super::{Call, Outcome};
 use crate::{
-    authorizer::{self, Operation, Resource},
+    authorizer::{self, NOT_ASKED, Operation, Resource},
     topics,
 };
-
-/// Kafka's mark for operations that were not asked for.
-pub(super) const NOT_ASKED: i32 = i32::MIN;
 
 pub(super) async fn handle(call: &Call<'_>, request: MetadataRequest<'_>) -> Outcome {
     let all = match &request.topics {

@@ -3,8 +3,9 @@
 //!
 //! `shard` is one such partition: it locks, lets a pure core decide ([`Machine`]), appends what the
 //! core wants remembered, and gives out no answer before all that it rests on is committed.
-//! `service` is how the rest of the broker asks, `runtime` finds the shard, `load` replays a log into a new core, `timekeeper` wakes cores when
-//! their time has come. What groups are is told in `group`.
+//! `service` is how the rest of the broker asks, `runtime` finds the shard, `load` replays a log
+//! into a new core, `timekeeper` wakes cores when their time has come. What groups are is told in
+//! `group`.
 
 pub(crate) mod group;
 mod internal_topic;

@@ -27,10 +27,14 @@ impl Client {
     }
 
     fn commit_offset(&mut self, group: &str, topic: &str, offset: i64) -> ErrorCode {
+        self.commit_with(group, topic, offset, "so far")
+    }
+
+    fn commit_with(&mut self, group: &str, topic: &str, offset: i64, metadata: &str) -> ErrorCode {
         let partition = OffsetCommitRequestPartition {
             partition_index: 0,
             committed_offset: offset,
-            committed_metadata: Some("so far"),
+            committed_metadata: Some(metadata),
             ..Default::default()
         };
         let topic = OffsetCommitRequestTopic {
@@ -77,7 +81,7 @@ impl Client {
 }
 
 #[test]
-fn what_a_group_has_committed_survives_stops_kills_and_power_cuts() {
+fn fault_35_what_a_group_has_committed_survives_stops_kills_and_power_cuts() {
     let mut rig = Rig::start("");
     let mut client = rig.client();
     client.create_topic("news", 1, &[]);
@@ -115,4 +119,17 @@ fn offsets_of_a_topic_that_is_not_there_are_refused() {
     client.find_coordinator("readers");
     let told = client.commit_offset("readers", "nowhere", 1);
     assert_eq!(told, ErrorCode::UnknownTopicOrPartition);
+}
+
+#[test]
+fn hostile_34_metadata_of_a_commit_that_is_too_long_is_refused() {
+    let rig = Rig::start("");
+    let mut client = rig.client();
+    client.create_topic("news", 1, &[]);
+    client.find_coordinator("readers");
+    let mut commit = |offset, len| client.commit_with("readers", "news", offset, &"m".repeat(len));
+    assert_eq!(commit(1, 4096), ErrorCode::None);
+    assert_eq!(commit(2, 4097), ErrorCode::OffsetMetadataTooLarge);
+    let (offset, metadata) = client.committed_offset("readers", "news");
+    assert_eq!((offset, metadata.len()), (1, 4096));
 }

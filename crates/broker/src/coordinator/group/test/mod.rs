@@ -1,5 +1,5 @@
-//! Groups as stories: who asks what, what is answered, what is written down. No socket, no disk, and
-//! time passes when the story says so.
+//! Groups as stories: who asks what, what is answered, what is written down. No socket, no disk,
+//! and time passes when the story says so.
 
 mod classic;
 mod offsets;
