@@ -1,5 +1,6 @@
 //! Credentials are set, told and removed.
 
+use bytes::Bytes;
 use milena_protocol::{
     ErrorCode,
     api::{
@@ -15,6 +16,7 @@ use super::Story;
 use crate::{
     METADATA_VERSION,
     controller::{AlterUserScramCredentials, describe_user_scram_credentials},
+    image::Replay,
 };
 
 const SHA_256: i8 = 1;
@@ -71,6 +73,13 @@ fn credentials_are_set_told_and_removed() {
     let ann = ("ann".to_owned(), vec![(SHA_512, 5000)], 0);
     let bob = (bob.0, vec![(SHA_512, 8192)], 0);
     assert_eq!(describe(&story, &["bob", "ann"]), [ann, bob]);
+    let mut snapshot = Replay::default();
+    let read = |record: Bytes| {
+        snapshot.apply_bytes(&record).unwrap();
+        Ok(())
+    };
+    story.image().to_records(read).unwrap();
+    assert_eq!(snapshot.image.scram, story.image().scram, "a snapshot loses none of them");
     alter(&mut story, vec![delete("ann", SHA_512), delete("bob", SHA_512)], Vec::new());
     assert_eq!(describe(&story, &[]), []);
     let nobody = ErrorCode::ResourceNotFound as i16;
