@@ -8,6 +8,7 @@
 //! - a created, renamed or removed name is durable once [`Disk::sync_dir`] of its folder returned;
 //! - a rename replaces its target atomically.
 
+mod aligned;
 mod real;
 pub mod simulated;
 mod syscall;
@@ -23,6 +24,7 @@ use std::{
     time::SystemTime,
 };
 
+pub use aligned::AlignedMemory;
 pub use real::RealDisk;
 pub use simulated::SimulatedDisk;
 
@@ -80,6 +82,11 @@ pub trait FileSystem: Debug + Send + Sync {
 /// One file system.
 pub trait Disk: Debug + Send + Sync {
     fn open(&self, path: &Path, how: Open) -> io::Result<Arc<dyn DiskFile>>;
+    /// The same, of a file whose [`DiskFile::write_durably`] goes past the page cache where the
+    /// file system can.
+    fn open_past_cache(&self, path: &Path, how: Open) -> io::Result<Arc<dyn DiskFile>> {
+        self.open(path, how)
+    }
     /// Takes the exclusive lock (fcntl) of a file, creating it; `WouldBlock` when another holds it.
     fn lock(&self, path: &Path) -> io::Result<Box<dyn Lock>>;
     fn metadata(&self, path: &Path) -> io::Result<Metadata>;
@@ -109,6 +116,18 @@ pub trait DiskFile: Debug + Send + Sync {
     /// Writes all of `slices`, one after the other, from `position` on. On an error any part of
     /// them may have been written.
     fn write_all_at(&self, slices: &[IoSlice<'_>], position: u64) -> io::Result<()>;
+    /// Writes as [`write_all_at`](Self::write_all_at), and returns when these bytes, and maybe no
+    /// others, are durable. Quickest in whole blocks of 4 KiB; `memory` is the caller's to keep
+    /// for the next call.
+    fn write_durably(
+        &self,
+        slices: &[IoSlice<'_>],
+        position: u64,
+        _memory: &mut AlignedMemory,
+    ) -> io::Result<()> {
+        self.write_all_at(slices, position)?;
+        self.sync_data()
+    }
     fn size(&self) -> io::Result<u64>;
     fn set_len(&self, len: u64) -> io::Result<()>;
     /// Makes the file's bytes and length durable (fdatasync).

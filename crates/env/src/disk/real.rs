@@ -15,7 +15,10 @@ use rustix::{
     io::{Errno, ReadWriteFlags, retry_on_intr},
 };
 
-use super::{Disk, DiskFile, Entry, FileSystem, Lock, Metadata, Open, Space, syscall};
+use super::{
+    AlignedMemory, Disk, DiskFile, Entry, FileSystem, Lock, Metadata, Open, Space, aligned::BLOCK,
+    syscall,
+};
 
 /// What one `pwritev` takes at most (IOV_MAX).
 const SLICES_MAX: usize = 1024;
@@ -24,8 +27,15 @@ const SLICES_MAX: usize = 1024;
 #[derive(Clone, Copy, Debug, Default)]
 pub struct RealDisk;
 
+/// A durable write of more goes through the page cache: to copy the bytes costs more than it saves.
+const PAST_CACHE_BYTES_MAX: usize = 128 << 10;
+
 #[derive(Debug)]
-struct RealFile(OwnedFd);
+struct RealFile {
+    descriptor: OwnedFd,
+    /// O_DIRECT and O_DSYNC: a write is on the device when it returns.
+    past_cache: Option<OwnedFd>,
+}
 
 /// The descriptor is the lock: the kernel releases it when the descriptor closes.
 #[derive(Debug)]
@@ -40,16 +50,26 @@ fn open(path: &Path, flags: OFlags) -> io::Result<OwnedFd> {
     Ok(retry_on_intr(|| rustix::fs::open(path, flags | OFlags::CLOEXEC, mode))?)
 }
 
+fn flags(how: Open) -> OFlags {
+    match how {
+        Open::Read => OFlags::RDONLY,
+        Open::ReadWrite => OFlags::RDWR,
+        Open::Create => OFlags::RDWR | OFlags::CREATE,
+        Open::CreateNew => OFlags::RDWR | OFlags::CREATE | OFlags::EXCL,
+    }
+}
+
 #[expect(clippy::disallowed_methods, reason = "this is the one place that touches real files")]
 impl Disk for RealDisk {
     fn open(&self, path: &Path, how: Open) -> io::Result<Arc<dyn DiskFile>> {
-        let flags = match how {
-            Open::Read => OFlags::RDONLY,
-            Open::ReadWrite => OFlags::RDWR,
-            Open::Create => OFlags::RDWR | OFlags::CREATE,
-            Open::CreateNew => OFlags::RDWR | OFlags::CREATE | OFlags::EXCL,
-        };
-        Ok(Arc::new(RealFile(open(path, flags)?)))
+        Ok(Arc::new(RealFile { descriptor: open(path, flags(how))?, past_cache: None }))
+    }
+
+    fn open_past_cache(&self, path: &Path, how: Open) -> io::Result<Arc<dyn DiskFile>> {
+        let descriptor = open(path, flags(how))?;
+        // Some file systems are a page cache and nothing else, and refuse this.
+        let past_cache = open(path, OFlags::WRONLY | OFlags::DIRECT | OFlags::DSYNC).ok();
+        Ok(Arc::new(RealFile { descriptor, past_cache }))
     }
 
     fn lock(&self, path: &Path) -> io::Result<Box<dyn Lock>> {
@@ -127,7 +147,8 @@ impl RealFile {
     fn is_byte_cached(&self, position: u64) -> bool {
         let mut byte = [0];
         let mut into = [IoSliceMut::new(&mut byte)];
-        let read = rustix::io::preadv2(&self.0, &mut into, position, ReadWriteFlags::NOWAIT);
+        let read =
+            rustix::io::preadv2(&self.descriptor, &mut into, position, ReadWriteFlags::NOWAIT);
         // Anything else (a file system that cannot tell, say) is for the read itself to report.
         read != Err(Errno::AGAIN)
     }
@@ -166,31 +187,61 @@ fn write_fully(
 
 impl DiskFile for RealFile {
     fn read_at(&self, buffer: &mut [u8], position: u64) -> io::Result<usize> {
-        Ok(retry_on_intr(|| rustix::io::pread(&self.0, &mut *buffer, position))?)
+        Ok(retry_on_intr(|| rustix::io::pread(&self.descriptor, &mut *buffer, position))?)
     }
 
     fn write_all_at(&self, slices: &[IoSlice<'_>], position: u64) -> io::Result<()> {
         write_fully(slices, position, |slices, position| {
-            Ok(retry_on_intr(|| rustix::io::pwritev(&self.0, slices, position))?)
+            Ok(retry_on_intr(|| rustix::io::pwritev(&self.descriptor, slices, position))?)
         })
     }
 
+    fn write_durably(
+        &self,
+        slices: &[IoSlice<'_>],
+        position: u64,
+        memory: &mut AlignedMemory,
+    ) -> io::Result<()> {
+        let len: usize = slices.iter().map(|slice| slice.len()).sum();
+        let is_whole = len.is_multiple_of(BLOCK) && position.is_multiple_of(BLOCK as u64);
+        if let Some(past_cache) = &self.past_cache
+            && is_whole
+            && len <= PAST_CACHE_BYTES_MAX
+        {
+            let copy = [IoSlice::new(memory.copy_of(slices))];
+            let written = write_fully(&copy, position, |slices, position| {
+                Ok(retry_on_intr(|| rustix::io::pwritev(past_cache, slices, position))?)
+            });
+            match written {
+                // The file system opens such a file, and cannot write this to it after all.
+                Err(error) if Errno::from_io_error(&error) == Some(Errno::INVAL) => {}
+                other => return other,
+            }
+        }
+        self.write_all_at(slices, position)?;
+        self.sync_data()
+    }
+
     fn size(&self) -> io::Result<u64> {
-        let found = rustix::fs::fstat(&self.0)?;
+        let found = rustix::fs::fstat(&self.descriptor)?;
         u64::try_from(found.st_size).map_err(|_| io::ErrorKind::InvalidData.into())
     }
 
     fn set_len(&self, len: u64) -> io::Result<()> {
-        Ok(retry_on_intr(|| rustix::fs::ftruncate(&self.0, len))?)
+        Ok(retry_on_intr(|| rustix::fs::ftruncate(&self.descriptor, len))?)
     }
 
     fn sync_data(&self) -> io::Result<()> {
-        Ok(rustix::fs::fdatasync(&self.0)?)
+        Ok(rustix::fs::fdatasync(&self.descriptor)?)
     }
 
     fn start_write_back(&self, position: u64, len: u64) -> io::Result<()> {
         // To the kernel no length means "to the end of the file".
-        if len == 0 { Ok(()) } else { syscall::start_write_back(self.0.as_fd(), position, len) }
+        if len == 0 {
+            Ok(())
+        } else {
+            syscall::start_write_back(self.descriptor.as_fd(), position, len)
+        }
     }
 
     fn is_cached(&self, position: u64, len: u64) -> bool {
@@ -206,11 +257,11 @@ impl DiskFile for RealFile {
             tv_nsec: i64::from(since.subsec_nanos()),
         };
         let last_access = Timespec { tv_sec: 0, tv_nsec: UTIME_OMIT };
-        Ok(rustix::fs::futimens(&self.0, &Timestamps { last_access, last_modification })?)
+        Ok(rustix::fs::futimens(&self.descriptor, &Timestamps { last_access, last_modification })?)
     }
 
     fn fd(&self) -> Option<BorrowedFd<'_>> {
-        Some(self.0.as_fd())
+        Some(self.descriptor.as_fd())
     }
 }
 
@@ -253,22 +304,60 @@ mod test {
         RealDisk.remove_file(&path).unwrap();
     }
 
+    /// Past the page cache or through it, as the file system of `folder` lets us.
+    fn durable_writes_are_read_back(folder: &Path) -> bool {
+        let path = folder.join(format!("milena-{}.durable", std::process::id()));
+        let how = (flags(Open::CreateNew), flags(Open::Read));
+        let past_cache = |of| open(of, OFlags::WRONLY | OFlags::DIRECT | OFlags::DSYNC).ok();
+        let descriptor = open(&path, how.0).unwrap();
+        let file = RealFile { past_cache: past_cache(&path), descriptor };
+        let reader = RealFile { descriptor: open(&path, how.1).unwrap(), past_cache: None };
+        RealDisk.remove_file(&path).unwrap();
+        let mut memory = AlignedMemory::default();
+        let mut expected = vec![0; 3 << 20];
+        // In whole blocks and not, small and too large for the way past the cache, in one place.
+        let writes =
+            [(0, 64, 4032), (1, 4096, 8192), (1, 100, 17), (8, 1 << 17, 0), (2, 2 << 20, 0)];
+        for (round, (block, first, second)) in writes.into_iter().cycle().take(15).enumerate() {
+            let (one, two) = (vec![round as u8 + 1; first], vec![round as u8 + 101; second]);
+            let position = block * BLOCK;
+            let slices = [IoSlice::new(&one), IoSlice::new(&two)];
+            file.write_durably(&slices, position as u64, &mut memory).unwrap();
+            expected[position..position + first].copy_from_slice(&one);
+            expected[position + first..position + first + second].copy_from_slice(&two);
+            let mut bytes = vec![0; reader.size().unwrap() as usize];
+            (&reader as &dyn DiskFile).read_exact_at(&mut bytes, 0).unwrap();
+            assert!(bytes == expected[..bytes.len()], "round {round}");
+        }
+        file.past_cache.is_some()
+    }
+
+    #[test]
+    fn a_durable_write_is_read_back_whether_or_not_it_went_past_the_cache() {
+        durable_writes_are_read_back(&std::env::temp_dir());
+        let memory = Path::new("/dev/shm");
+        if RealDisk.metadata(memory).is_ok() {
+            durable_writes_are_read_back(memory);
+        }
+    }
+
     #[test]
     fn what_is_not_in_the_page_cache_is_not_cached() {
         let path = std::env::temp_dir().join(format!("milena-{}.cold", std::process::id()));
-        let file = RealFile(open(&path, OFlags::RDWR | OFlags::CREATE).unwrap());
+        let file = RealDisk.open(&path, Open::Create).unwrap();
         // To drop pages is mere advice to the kernel, so these never get there: they are written
         // past it. A temporary file system has nothing but its pages, and lets nobody do that.
-        let direct = open(&path, OFlags::RDWR | OFlags::DIRECT).map(RealFile);
+        let direct = RealDisk.open_past_cache(&path, Open::ReadWrite).unwrap();
         RealDisk.remove_file(&path).unwrap();
         const TMPFS: i64 = 0x0102_1994;
-        if fstatfs(&file.0).unwrap().f_type == TMPFS {
+        if fstatfs(file.fd().unwrap()).unwrap().f_type == TMPFS {
             return;
         }
-        const BLOCK: usize = 4096;
-        let room = vec![1; (1 << 20) + BLOCK];
-        let aligned = &room[room.as_ptr().align_offset(BLOCK)..][..1 << 20];
-        direct.unwrap().write_all_at(&[IoSlice::new(aligned)], 0).unwrap();
+        let bytes = vec![1; PAST_CACHE_BYTES_MAX];
+        for position in (0..1 << 20).step_by(bytes.len()) {
+            let slices = [IoSlice::new(&bytes)];
+            direct.write_durably(&slices, position, &mut AlignedMemory::default()).unwrap();
+        }
         assert!(!file.is_cached(0, 1 << 20));
         file.read_at(&mut [0], 0).unwrap();
         assert!(file.is_cached(0, 1));

@@ -1,63 +1,65 @@
 //! How a round is best written: through the page cache with one fdatasync, or past it with
-//! O_DIRECT and O_DSYNC. The journal does the former; this is what the choice rests on.
+//! O_DIRECT and O_DSYNC. Both by the code that the journal uses, in turns of a few rounds, so that
+//! whatever else the machine does falls on both alike.
 
 use std::{
-    fs::File,
-    io::{Read, Write},
-    os::unix::fs::FileExt,
-    time::Instant,
+    io::IoSlice,
+    time::{Duration, Instant},
 };
 
-use rustix::{
-    fs::{Mode, OFlags},
-    io::pwrite,
+use milena_env::{
+    Disk, RealDisk,
+    disk::{AlignedMemory, Open},
 };
 
 use crate::rig::{Folder, cpu, micros, percentile};
 
 const RING: usize = 64 << 20;
-const SIZES: [usize; 4] = [4 << 10, 16 << 10, 192 << 10, 768 << 10];
+const SIZES: [usize; 6] = [4 << 10, 16 << 10, 96 << 10, 192 << 10, 768 << 10, 1 << 20];
+/// Rounds of one kind before the other has its turn.
+const TURN: usize = 16;
 
 pub(crate) fn run() {
     println!("a round in a ring of 64 MiB: p50 / p99, own CPU");
     for size in SIZES {
-        let rounds = (256 << 20) / size.max(256 << 10);
-        for direct in [false, true] {
-            let folder = Folder::new("ring");
-            let path = folder.path().join("ring");
-            let mut file = File::create(&path).unwrap();
-            std::io::copy(&mut std::io::repeat(0).take(RING as u64), &mut file).unwrap();
-            file.flush().unwrap();
-            file.sync_data().unwrap();
-            let flags = OFlags::WRONLY | OFlags::DIRECT | OFlags::DSYNC;
-            let raw = rustix::fs::open(&path, flags, Mode::empty()).unwrap();
-            // O_DIRECT asks for aligned memory: a whole number of pages behind any address.
-            let mut memory = vec![7_u8; size + 4096];
-            let from = memory.as_ptr().align_offset(4096);
-            let source = vec![8_u8; size];
-            let mut samples = Vec::with_capacity(rounds);
-            let before = cpu();
-            for round in 0..rounds {
-                let position = ((round * size) % (RING - size)) as u64 & !4095;
-                let start = Instant::now();
-                if direct {
-                    // Batches lie anywhere: they have to be copied together first.
-                    let aligned = &mut memory[from..from + size];
-                    aligned.copy_from_slice(&source);
-                    assert_eq!(pwrite(&raw, aligned, position).unwrap(), size);
-                } else {
-                    file.write_all_at(&source, position).unwrap();
-                    file.sync_data().unwrap();
-                }
-                samples.push(start.elapsed());
+        let turns = ((128 << 20) / size.max(64 << 10) / TURN).max(4);
+        let folder = Folder::new("ring");
+        let disk: &dyn Disk = &RealDisk;
+        let open = |name: &str, past_cache| {
+            let path = folder.path().join(name);
+            let file = disk.open(&path, Open::Create).unwrap();
+            let zeros = vec![0; 1 << 20];
+            for at in 0..RING >> 20 {
+                file.write_all_at(&[IoSlice::new(&zeros)], (at << 20) as u64).unwrap();
             }
-            let cpu = micros(cpu() - before) / rounds as f64;
+            file.sync_data().unwrap();
+            if past_cache { disk.open_past_cache(&path, Open::ReadWrite).unwrap() } else { file }
+        };
+        let files = [open("buffered", false), open("direct", true)];
+        let mut memory = AlignedMemory::default();
+        // A round is made of entries of 8 KiB at most.
+        let source = vec![8_u8; size];
+        let slices: Vec<IoSlice<'_>> = source.chunks(8 << 10).map(IoSlice::new).collect();
+        let mut results = [(Vec::new(), Duration::ZERO), (Vec::new(), Duration::ZERO)];
+        for turn in 0..turns {
+            for (file, (samples, spent)) in files.iter().zip(&mut results) {
+                let before = cpu();
+                for round in 0..TURN {
+                    let position = (((turn * TURN + round) * size) % (RING - size)) & !4095;
+                    let start = Instant::now();
+                    file.write_durably(&slices, position as u64, &mut memory).unwrap();
+                    samples.push(start.elapsed());
+                }
+                *spent += cpu() - before;
+            }
+        }
+        for (name, (mut samples, spent)) in ["buffered", "past the cache"].iter().zip(results) {
             println!(
-                "  {} KiB, {}: {:.0} / {:.0} us, {cpu:.0} us",
+                "  {} KiB, {name}: {:.0} / {:.0} us, {:.0} us",
                 size >> 10,
-                if direct { "O_DIRECT + O_DSYNC" } else { "buffered + fdatasync" },
                 micros(percentile(&mut samples, 50.0)),
                 micros(percentile(&mut samples, 99.0)),
+                micros(spent) / samples.len() as f64,
             );
         }
     }

@@ -59,8 +59,9 @@ impl Found {
         let mut unfinished = Vec::new();
         for number in numbers {
             let path = directory.join(names::journal_file(number));
-            let file =
-                disk.open(&path, Open::ReadWrite).map_err(StorageError::io("open", &path))?;
+            let file = disk
+                .open_past_cache(&path, Open::ReadWrite)
+                .map_err(StorageError::io("open", &path))?;
             let Some(header) = read_file_header(&*file, &path)? else {
                 if was_used(&*file, &path)? {
                     let reason = "the header of a journal file that holds rounds cannot be read; \

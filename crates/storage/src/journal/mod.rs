@@ -1,4 +1,4 @@
-//! The shared journal of a log directory: one sequential write and one fdatasync for everything
+//! The shared journal of a log directory: one sequential, durable write for everything
 //! that came meanwhile (`docs/formats/journal.md`).
 //!
 //! `queue` -> `writer` -> `ring`, then `segments`; `checkpoint` lets the ring be reused; `replay`

@@ -14,7 +14,10 @@ use std::{
     },
 };
 
-use milena_env::{Disk, DiskFile, disk::Open};
+use milena_env::{
+    Disk, DiskFile,
+    disk::{AlignedMemory, Open},
+};
 
 use super::round::{BLOCK, FileHeader, ROUND_HEADER_LEN, RingKey, RoundHeader};
 use crate::{error::StorageError, names};
@@ -80,8 +83,8 @@ impl RingFiles {
             made.0 - 1
         };
         let path = self.directory.join(names::journal_file(number));
-        let file =
-            self.disk.open(&path, Open::Create).map_err(StorageError::io("create", &path))?;
+        let opened = self.disk.open_past_cache(&path, Open::Create);
+        let file = opened.map_err(StorageError::io("create", &path))?;
         let identity = self.identity;
         let header = FileHeader { directory_id: identity.directory_id, key: identity.key, len };
         let write = || {
@@ -128,6 +131,8 @@ pub(crate) struct Ring {
     carried_tail: u64,
     /// How often the ring has moved to another file: aliases hold for one such use.
     file_use: u64,
+    /// Kept for its capacity.
+    memory: AlignedMemory,
 }
 
 impl Ring {
@@ -148,6 +153,7 @@ impl Ring {
             next_sequence: last_sequence + 1,
             carried_tail: 0,
             file_use: 1,
+            memory: AlignedMemory::default(),
         }
     }
 
@@ -218,7 +224,7 @@ impl Ring {
         files.map(|f| f.len).max().unwrap_or(0).saturating_sub(2 * BLOCK + ROUND_HEADER_LEN as u64)
     }
 
-    /// Writes one round and syncs it. Room for it was made before, or it has no entries.
+    /// Writes one round, durably. Room for it was made before, or it has no entries.
     pub(crate) fn write(
         &mut self,
         tail: u64,
@@ -244,10 +250,8 @@ impl Ring {
         io.extend(slices.iter().map(|s| IoSlice::new(s)));
         io.push(IoSlice::new(ZEROS.get(..padding).unwrap_or_default()));
         let path = &self.active.path;
-        let file = &self.active.file;
-        file.write_all_at(&io, self.position)
-            .map_err(StorageError::io("write a round to", path))?;
-        file.sync_data().map_err(StorageError::io("sync", path))?;
+        let written = self.active.file.write_durably(&io, self.position, &mut self.memory);
+        written.map_err(StorageError::io("write a round to", path))?;
         self.active.last_sequence = self.next_sequence;
         self.position += padded;
         self.next_sequence += 1;

@@ -1,4 +1,4 @@
-//! The journal's writer: takes all that came meanwhile, writes it as one round with one fdatasync,
+//! The journal's writer: takes all that came meanwhile, writes it durably as one round,
 //! tells the logs, and only then puts the bytes into the segments.
 //!
 //! One thread calls [`Writer::step`] for ever; a test calls it by hand. It never syncs a segment of
