@@ -1,0 +1,43 @@
+//! Load on a broker's group coordinator, spoken in Kafka's protocol over blocking sockets, so that
+//! the load itself costs little. Prints one line of figures.
+//!
+//!     milena-load SERVER commits SECONDS CONNECTIONS
+//!     milena-load SERVER heartbeats SECONDS GROUPS MEMBERS_EACH PARTITIONS
+//!     milena-load SERVER rebalance MEMBERS PARTITIONS
+//!     milena-load SERVER fill GROUPS PARTITIONS_EACH
+//!     milena-load SERVER loaded GROUP
+
+mod client;
+mod commits;
+mod members;
+
+use std::{env, error::Error, time::Duration};
+
+type Result<T> = std::result::Result<T, Box<dyn Error + Send + Sync>>;
+
+fn main() -> Result<()> {
+    let arguments: Vec<String> = env::args().skip(1).collect();
+    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let number = |text: &str| text.parse::<usize>();
+    let seconds = |text: &str| text.parse().map(Duration::from_secs_f64);
+    match *words {
+        [server, "commits", time, connections] => {
+            commits::commit(server, seconds(time)?, number(connections)?)
+        }
+        [server, "heartbeats", time, groups, members, partitions] => members::beat(
+            server,
+            seconds(time)?,
+            number(groups)?,
+            number(members)?,
+            number(partitions)?,
+        ),
+        [server, "rebalance", members, partitions] => {
+            members::rebalance(server, number(members)?, number(partitions)?)
+        }
+        [server, "fill", groups, partitions] => {
+            commits::fill(server, number(groups)?, number(partitions)?)
+        }
+        [server, "loaded", group] => commits::wait_until_loaded(server, group),
+        _ => Err("see the head of src/main.rs for what can be asked".into()),
+    }
+}
