@@ -123,6 +123,7 @@ fn hostile_40_whoever_may_do_nothing_is_told_so_by_every_api() {
     topics(&mut denied);
     settings(&mut denied);
     cluster(&mut denied);
+    groups(&mut denied);
     unguarded(&mut denied);
     let forgotten: Vec<_> = SERVED.iter().filter(|api| !denied.asked.contains(api)).collect();
     assert!(forgotten.is_empty(), "{forgotten:?}");
@@ -336,6 +337,66 @@ fn cluster(denied: &mut Denied) {
     denied.expect(ApiKey::DeleteAcls, &[CLUSTER], |_| api::DeleteAclsRequest {
         filters: vec![api::delete_acls::request::DeleteAclsFilter::default()],
     });
+}
+
+fn groups(denied: &mut Denied) {
+    use api::{offset_commit, offset_fetch};
+
+    denied.expect(ApiKey::FindCoordinator, &[GROUP], |key| api::FindCoordinatorRequest {
+        key,
+        coordinator_keys: vec![key],
+        ..Default::default()
+    });
+    denied.expect(ApiKey::OffsetCommit, &[GROUP], |group_id| {
+        let partitions = vec![offset_commit::request::OffsetCommitRequestPartition::default()];
+        let topic = offset_commit::request::OffsetCommitRequestTopic {
+            name: group_id,
+            partitions,
+            ..Default::default()
+        };
+        api::OffsetCommitRequest { group_id, topics: vec![topic], ..Default::default() }
+    });
+    denied.expect(ApiKey::OffsetFetch, &[GROUP], |group_id| {
+        let partition_indexes = vec![0];
+        let topic =
+            offset_fetch::request::OffsetFetchRequestTopic { name: group_id, partition_indexes };
+        let group =
+            offset_fetch::request::OffsetFetchRequestGroup { group_id, ..Default::default() };
+        let (topics, groups) = (Some(vec![topic]), vec![group]);
+        api::OffsetFetchRequest { group_id, topics, groups, ..Default::default() }
+    });
+    denied.expect(ApiKey::OffsetDelete, &[GROUP], |group_id| api::OffsetDeleteRequest {
+        group_id,
+        ..Default::default()
+    });
+    denied.expect(ApiKey::JoinGroup, &[GROUP], |group_id| api::JoinGroupRequest {
+        group_id,
+        session_timeout_ms: 10_000,
+        ..Default::default()
+    });
+    denied.expect(ApiKey::SyncGroup, &[GROUP], |group_id| api::SyncGroupRequest {
+        group_id,
+        protocol_type: Some("consumer"),
+        protocol_name: Some("range"),
+        ..Default::default()
+    });
+    denied.expect(ApiKey::Heartbeat, &[GROUP], |group_id| api::HeartbeatRequest {
+        group_id,
+        ..Default::default()
+    });
+    denied.expect(ApiKey::LeaveGroup, &[GROUP], |group_id| api::LeaveGroupRequest {
+        group_id,
+        ..Default::default()
+    });
+    denied.expect(ApiKey::DescribeGroups, &[GROUP], |group| api::DescribeGroupsRequest {
+        groups: vec![group],
+        ..Default::default()
+    });
+    denied.expect(ApiKey::DeleteGroups, &[GROUP], |group| api::DeleteGroupsRequest {
+        groups_names: vec![group],
+    });
+    // Who may see no group sees none.
+    denied.expect(ApiKey::ListGroups, &[], |_| api::ListGroupsRequest::default());
 }
 
 /// What needs no permission, or is refused to everybody.
