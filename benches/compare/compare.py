@@ -57,12 +57,13 @@ def log_of(folder):
 class Broker:
     """One broker process; `name` says which system."""
 
-    def __init__(self, name, folder):
-        self.name, self.folder = name, folder
+    def __init__(self, name, folder, extra=()):
+        self.name, self.folder, self.extra = name, folder, extra
         self.port = free_port()
         log = open(folder / "log", "ab")
         if name == "kafka":
-            environment = dict(os.environ, KAFKA_HEAP="-Xms1g -Xmx1g")
+            environment = dict(os.environ, KAFKA_HEAP="-Xms1g -Xmx1g",
+                               KAFKA_CONFIG="\n".join(extra))
             command = [str(RIG / "broker.sh"), str(folder), str(self.port)]
         else:
             environment = os.environ
@@ -71,6 +72,7 @@ class Broker:
                 f"listeners=PLAINTEXT://127.0.0.1:{self.port}",
                 f"log.dirs={folder / 'data'}",
                 "auto.create.topics.enable=true",
+                *extra,
             ]
             if name == "milena-lazy":
                 settings.append("log.flush.interval.messages=9223372036854775807")
