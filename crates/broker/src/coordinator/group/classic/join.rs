@@ -11,7 +11,7 @@ use super::{
         Group, GroupError, Groups, Members,
     },
     ClassicGroup, Phase,
-    member::{Member, milliseconds, record_bytes},
+    member::{Member, milliseconds},
     rebalance::Gathering,
     seat::{Seat, new_member_id},
 };
@@ -79,11 +79,15 @@ impl JoinRequest<'_> {
         self.protocols.iter().copied().filter(move |(name, _)| seen.insert(*name))
     }
 
-    /// What it would take of the group's record as this member.
-    pub(super) fn record_bytes(&self, member_id: usize) -> usize {
-        let largest = self.protocols.iter().map(|(name, metadata)| name.len() + metadata.len());
-        let texts = [self.instance_id.unwrap_or_default(), self.client_id, self.client_host];
-        record_bytes(member_id, texts, largest.max().unwrap_or_default())
+    /// What a new member's record takes beside its protocol.
+    pub(super) fn texts(&self) -> [&str; 3] {
+        [self.instance_id.unwrap_or_default(), self.client_id, self.client_host]
+    }
+
+    /// What a member's record takes for its protocol, whichever is chosen.
+    pub(super) fn largest_protocol(&self) -> usize {
+        let sizes = self.protocols.iter().map(|(name, metadata)| name.len() + metadata.len());
+        sizes.max().unwrap_or_default()
     }
 
     fn refused(&self, error: GroupError) -> JoinRefused {
@@ -215,19 +219,19 @@ impl ClassicGroup {
     /// What a member is told of the current generation.
     pub(super) fn joined(&self, id: &Arc<str>) -> Joined {
         let protocol = self.protocol.as_deref().unwrap_or_default();
-        let members = self.members.iter().filter(|_| self.is_leader(id));
         let member = |(id, member): (&Arc<str>, &Member)| JoinedMember {
             id: Arc::clone(id),
             instance_id: member.instance_id.clone(),
             metadata: member.metadata(protocol),
         };
+        let told = if self.is_leader(id) { Some(&self.members) } else { None };
         Joined {
             member_id: Arc::clone(id),
             generation: self.generation,
             protocol_type: self.protocol_type.clone(),
             protocol: self.protocol.clone(),
             leader: self.leader.clone(),
-            members: members.map(member).collect(),
+            members: told.into_iter().flatten().map(member).collect(),
             skip_assignment: false,
         }
     }

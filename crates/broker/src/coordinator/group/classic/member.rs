@@ -66,16 +66,21 @@ impl Member {
 
     /// Takes over what it says of itself when it joins again.
     pub(super) fn update(&mut self, id_bytes: usize, request: &JoinRequest<'_>) {
-        self.record_bytes = request.record_bytes(id_bytes);
         self.session_ms = request.session_timeout_ms;
         self.rebalance_ms = request.rebalance_timeout_ms;
+        let protocol = |(name, metadata): (&str, &[u8])| Protocol {
+            name: name.into(),
+            metadata: Bytes::copy_from_slice(metadata),
+        };
         if !self.matches(request) {
-            let protocol = |(name, metadata): (&str, &[u8])| Protocol {
-                name: name.into(),
-                metadata: Bytes::copy_from_slice(metadata),
-            };
             self.protocols = request.distinct_protocols().map(protocol).collect();
         }
+        self.record_bytes = record_bytes(id_bytes, self.texts(), request.largest_protocol());
+    }
+
+    /// What it takes of the group's record beside its protocol.
+    pub(super) fn texts(&self) -> [&str; 3] {
+        [self.instance_id.as_deref().unwrap_or_default(), &self.client_id, &self.client_host]
     }
 
     /// Whether it joins with what it already said.

@@ -2,7 +2,11 @@
 
 use std::sync::Arc;
 
-use super::{super::super::Scene, ClassicGroup, GroupError, JoinRequest, Phase};
+use super::{
+    super::super::Scene,
+    ClassicGroup, GroupError, JoinRequest, Phase,
+    member::{Member, record_bytes},
+};
 use crate::limits::PENDING_MEMBERS_MAX;
 
 /// What a group's record takes beside its members, its id and its protocol type, at most.
@@ -35,7 +39,11 @@ impl ClassicGroup {
         };
         let member_id = replaced.map_or(request.member_id, |id| id);
         self.check_size(member_id, scene.config.groups.classic.size_max)?;
-        if !self.speaks_one_of(request) {
+        // In a rebalance everybody comes again as it was: then there is nothing to look for.
+        let known = self.members.get(request.member_id);
+        let is_unchanged = known.is_some_and(|member| member.matches(request))
+            && self.protocol_type() == request.protocol_type;
+        if !is_unchanged && !self.speaks_one_of(request) {
             return Err(GroupError::InconsistentGroupProtocol);
         }
         let seat = if let Some(id) = replaced {
@@ -54,7 +62,9 @@ impl ClassicGroup {
         } else {
             Seat::New(new_member_id(request, scene))
         };
-        self.check_record(request, member_id, scene)?;
+        if !is_unchanged {
+            self.check_record(request, member_id, scene)?;
+        }
         Ok(seat)
     }
 
@@ -63,14 +73,13 @@ impl ClassicGroup {
         let known = self.members.get(member_id);
         let has_room = match self.phase {
             Phase::Empty => true,
+            _ if self.members.len() < size_max => true,
             // There may be more members than are allowed by now; the first to come back stay.
             Phase::PreparingRebalance(_) => {
                 let joining = self.members.values().filter(|member| member.join.is_some()).count();
                 known.is_some_and(|member| member.join.is_some()) || joining < size_max
             }
-            Phase::CompletingRebalance | Phase::Stable => {
-                known.is_some() || self.members.len() < size_max
-            }
+            Phase::CompletingRebalance | Phase::Stable => known.is_some(),
         };
         if has_room { Ok(()) } else { Err(self.full()) }
     }
@@ -90,7 +99,9 @@ impl ClassicGroup {
         let others = self.members.iter().filter(|(id, _)| ***id != *member_id);
         let others: usize = others.map(|(_, member)| member.record_bytes).sum();
         let id_bytes = member_id.len().max(ID_PREFIX_BYTES_MAX.min(id_prefix(request).len()) + 37);
-        let own = request.record_bytes(id_bytes);
+        let known = self.members.get(request.member_id);
+        let texts = known.map_or_else(|| request.texts(), Member::texts);
+        let own = record_bytes(id_bytes, texts, request.largest_protocol());
         let group = GROUP_RECORD_BYTES + self.id.len() + request.protocol_type.len();
         let room = scene.effects.room();
         if group + others + own > room {

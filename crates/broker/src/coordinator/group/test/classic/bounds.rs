@@ -82,7 +82,7 @@ fn a_client_name_of_any_length_makes_an_id_that_can_be_written() {
 }
 
 #[test]
-fn a_flood_of_newcomers_is_bounded_and_passes() {
+fn hostile_33_a_flood_of_newcomers_is_bounded_and_passes() {
     let mut rig = Rig::new(&[]);
     let named = JoinRequest { requires_member_id: true, ..consumer() };
     for _ in 0..PENDING_MEMBERS_MAX {

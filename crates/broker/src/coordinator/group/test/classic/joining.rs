@@ -43,6 +43,7 @@ fn the_first_generation_waits_while_members_come_but_no_longer_than_they_allow()
         rig.passes(seconds(1));
         assert_eq!(rig.state(), "PreparingRebalance");
     }
+    waiting.push(rig.join(&request));
     rig.passes(seconds(1));
     assert_eq!(rig.state(), "CompletingRebalance");
     for answer in &mut waiting {
@@ -53,7 +54,7 @@ fn the_first_generation_waits_while_members_come_but_no_longer_than_they_allow()
 }
 
 #[test]
-fn who_makes_no_sense_is_told_so() {
+fn hostile_33_who_makes_no_sense_is_told_so() {
     let mut rig = Rig::new(&[]);
     let refused = |rig: &mut Rig, request| rig.refused(&request).1;
     let error = refused(&mut rig, JoinRequest { group: "", ..consumer() });

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::coordinator::{Logged, Machine, What};
 
-const SEEDS: u64 = 400;
+const SEEDS: u64 = 300;
 const STEPS: usize = 250;
 const SESSION: Duration = Duration::from_secs(10);
 const REBALANCE: Duration = Duration::from_secs(30);

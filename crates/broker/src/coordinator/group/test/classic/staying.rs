@@ -225,3 +225,33 @@ fn a_deleted_group_is_gone_for_good() {
     let (_, generation) = rig.stable(&[consumer()]);
     assert_eq!(generation, 1);
 }
+
+#[test]
+fn fault_34_who_slept_beyond_its_session_changes_nothing_when_it_wakes() {
+    let mut rig = Rig::new(&[]);
+    let (ids, generation) = rig.stable(&[consumer(), consumer()]);
+    let commits = |rig: &mut Rig, member_id: &str, generation, offset| {
+        let committer = Committer { member_id, instance_id: None, generation, version: 9 };
+        let partition = PartitionCommit { index: 0, offset, leader_epoch: 0, metadata: "" };
+        let id = milena_protocol::Uuid::ZERO;
+        let topics = vec![TopicCommit { name: "t", id, partitions: vec![partition] }];
+        let request = CommitRequest { group: "g", committer, retention_ms: -1, topics };
+        rig.happens(|groups, scene| groups.commit(&request, scene))
+    };
+    let committed = |rig: &Rig| rig.groups.get("g").unwrap().offsets.get("t", 0).unwrap().offset;
+    commits(&mut rig, &ids[0], generation, 5).unwrap();
+    rig.calm(&ids[1..], generation, seconds(9));
+    rig.passes(seconds(1));
+    // The other one takes over, and goes on.
+    let other = rig.joined(&known(&ids[1]));
+    rig.assign(std::slice::from_ref(&other));
+    commits(&mut rig, &ids[1], other.generation, 9).unwrap();
+    for reloaded in [false, true] {
+        let told = commits(&mut rig, &ids[0], generation, 6);
+        assert!(matches!(told, Err(GroupError::UnknownMemberId(_))), "{told:?}");
+        let told = commits(&mut rig, &ids[1], generation, 6);
+        assert!(matches!(told, Err(GroupError::IllegalGeneration)), "{told:?}");
+        assert_eq!((committed(&rig), reloaded), (9, reloaded));
+        rig.reload();
+    }
+}
