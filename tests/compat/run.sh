@@ -1,15 +1,16 @@
 #!/bin/bash
-# run.sh [client...]: real clients, each from its registry, against one Milena: make a topic, produce
-# with every codec and acks, read from a position and by time, describe, alter, delete.
+# run.sh [story...]: real clients, each from its registry, against Milena: each alone (make a topic,
+# produce with every codec and acks, read from a position and by time, describe, alter, delete), and
+# as members of groups (groups/story.py).
 #
-# Clients: kcat librdkafka kafka-python aiokafka franz-go java console rskafka; all of them if none
-# is named. MILENA names the binary (a release build is made without it); ADDRESS another broker
-# that runs already.
+# Stories: see `all` below; all of them if none is named. MILENA names the binary (a release build
+# is made without it); ADDRESS another broker that runs already.
 set -euo pipefail
 here="$(cd "$(dirname "$0")" && pwd)"
 cd "$here"
 . ../kafka/rig.sh
-all=(kcat librdkafka kafka-python aiokafka franz-go java console rskafka)
+all=(kcat librdkafka kafka-python aiokafka franz-go java console rskafka
+    groups-{java,librdkafka,franz-go,sarama,kafka-go,kafka-python,aiokafka,kafkajs,console})
 [ $# -gt 0 ] || set -- "${all[@]}"
 cache="${XDG_CACHE_HOME:-$HOME/.cache}/milena-compat"
 mkdir -p "$cache"
@@ -21,7 +22,9 @@ stop() {
 }
 trap stop EXIT
 
-if [ -z "${ADDRESS:-}" ]; then
+# The stories of groups start and kill their own Milena, unless there is a broker already.
+given=${ADDRESS:-}
+if [ -z "$given" ]; then
     if [ -z "${MILENA:-}" ]; then
         (cd ../.. && cargo build -q --release -p milena)
         target=$(cargo metadata --manifest-path ../../Cargo.toml --format-version 1 --no-deps \
@@ -39,19 +42,43 @@ if [ -z "${ADDRESS:-}" ]; then
 fi
 
 python() {
+    local program=$1
+    shift
     if [ ! -x "$cache/python/bin/python" ]; then
         python3 -m venv "$cache/python"
         "$cache/python/bin/pip" install -q -r python/requirements.txt
     fi
-    "$cache/python/bin/python" -B "python/$1" "$ADDRESS"
+    "$cache/python/bin/python" -B "$program" "$@"
+}
+
+# What members of groups are made of.
+build() {
+    case $1 in
+        java)
+            ../kafka/get-jars.sh >&2
+            javac -d "$cache/java" -cp "$KAFKA_LIBS/*" java/Member.java
+            ;;
+        franz-go | sarama | kafka-go) (cd go && go build -o "$cache/go/" "./member/$1") ;;
+        kafkajs)
+            mkdir -p "$cache/node"
+            cp node/* "$cache/node/"
+            (cd "$cache/node" && npm ci --silent --no-audit --no-fund)
+            ;;
+    esac
 }
 
 tell() {
     case $1 in
         kcat) ./kcat.sh "$ADDRESS" ;;
         console) ./console.sh "$ADDRESS" ;;
-        librdkafka | aiokafka) python "story_$1.py" ;;
-        kafka-python) python story_kafka_python.py ;;
+        librdkafka | aiokafka) python "python/story_$1.py" "$ADDRESS" ;;
+        kafka-python) python python/story_kafka_python.py "$ADDRESS" ;;
+        groups-console) groups/console.sh "$ADDRESS" ;;
+        groups-*)
+            build "${1#groups-}"
+            ADDRESS=$given MILENA=${MILENA:-} BUILT=$cache KAFKA_LIBS=$KAFKA_LIBS \
+                python groups/story.py "${1#groups-}"
+            ;;
         franz-go) (cd go && go run . "$ADDRESS") ;;
         rskafka) CARGO_TARGET_DIR="$cache/rust" cargo run -q --manifest-path rust/Cargo.toml "$ADDRESS" ;;
         java)
@@ -59,7 +86,7 @@ tell() {
             java -Dlog4j2.configurationFile=../kafka/log4j2.xml -Dkafka.log.level=ERROR \
                 -cp "$KAFKA_LIBS/*" java/Story.java "$ADDRESS"
             ;;
-        *) echo "no client is called $1; there are: ${all[*]}" && return 1 ;;
+        *) echo "no story is called $1; there are: ${all[*]}" && return 1 ;;
     esac
 }
 

@@ -1,0 +1,36 @@
+"""Which stories there are: a client's protocols, each with how its members commit."""
+import os
+import sys
+
+HERE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+# Where run.sh has built what is to be compiled.
+BUILT = os.environ.get("BUILT", "")
+
+CLIENTS = {
+    "java": [("range", "auto"), ("roundrobin", "manual"), ("sticky", "auto"),
+             ("cooperative-sticky", "manual")],
+    "librdkafka": [("range", "manual"), ("roundrobin", "auto"), ("cooperative-sticky", "auto")],
+    "franz-go": [("cooperative-sticky", "auto"), ("range", "manual")],
+    "sarama": [("sticky", "auto"), ("range", "manual")],
+    "kafka-go": [("range", "auto"), ("roundrobin", "manual")],
+    "kafka-python": [("range", "auto"), ("cooperative-sticky", "manual")],
+    "aiokafka": [("roundrobin", "auto"), ("sticky", "manual")],
+    "kafkajs": [("roundrobin", "auto"), ("roundrobin", "manual")],
+}
+
+PROGRAMS = {
+    "java": ["java", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-Xmx128m",
+             f"-Dlog4j2.configurationFile={HERE}/../kafka/log4j2.xml", "-Dkafka.log.level=WARN",
+             "-cp", f"{BUILT}/java:{os.environ.get('KAFKA_LIBS')}/*", "Member"],
+    "franz-go": [f"{BUILT}/go/franz-go"],
+    "sarama": [f"{BUILT}/go/sarama"],
+    "kafka-go": [f"{BUILT}/go/kafka-go"],
+    "librdkafka": [sys.executable, "-B", f"{HERE}/python/member_librdkafka.py"],
+    "kafka-python": [sys.executable, "-B", f"{HERE}/python/member_kafka_python.py"],
+    "aiokafka": [sys.executable, "-B", f"{HERE}/python/member_aiokafka.py"],
+    "kafkajs": ["node", f"{BUILT}/node/member.js"],
+}
+
+
+def command(client, *arguments):
+    return [*PROGRAMS[client], *arguments]
