@@ -24,7 +24,7 @@ mod testing;
 
 pub use compaction::{Cleaner, CleanerOptions, Cleaning};
 pub use config::{DirectoryConfig, LogConfig};
-pub use directory::{DirectoryIdentity, FirstLog, LogDirectory, OpenOptions, Workers};
+pub use directory::{DirectoryIdentity, FirstLog, LogDirectory, OpenOptions, Relocation, Workers};
 pub use error::StorageError;
 pub use log::{
     AppendError, Appended, Limit, Listener, Log, Piece, ReadError, ReadPlan, TimestampedOffset,

@@ -7,6 +7,7 @@ mod close;
 mod identity;
 mod open;
 mod partitions;
+mod relocate;
 mod shared;
 
 use std::{
@@ -17,6 +18,7 @@ use std::{
 
 pub use identity::DirectoryIdentity;
 pub use open::{FirstLog, OpenOptions, Workers};
+pub use relocate::Relocation;
 pub(crate) use shared::Shared;
 
 use crate::{

@@ -361,6 +361,21 @@ impl Log {
         first.map_or(Offset::ZERO, |segment| segment.base_offset())
     }
 
+    /// The segments as they are now.
+    pub(crate) fn segments(&self) -> Arc<Segments> {
+        self.segments.load_full()
+    }
+
+    /// How often the log was cut.
+    pub(crate) fn cuts(&self) -> u64 {
+        self.ends.cuts()
+    }
+
+    /// Appends that were refused are welcome again.
+    pub(crate) fn welcome_appends(&self) {
+        self.lock().closed = false;
+    }
+
     /// From here on appends are refused.
     pub(crate) fn refuse_appends(&self) {
         self.lock().closed = true;

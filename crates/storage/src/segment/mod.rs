@@ -65,10 +65,15 @@ impl Folder {
         Ok(())
     }
 
+    /// It was given another name.
+    pub(crate) fn moved_to(&self, path: &Path) {
+        *self.path.write().unwrap_or_else(PoisonError::into_inner) = Arc::from(path);
+    }
+
     /// It was given another name, and is no partition's any more.
     pub(crate) fn left_for(&self, path: &Path) {
         self.exists.store(false, Ordering::Release);
-        *self.path.write().unwrap_or_else(PoisonError::into_inner) = Arc::from(path);
+        self.moved_to(path);
     }
 }
 

@@ -6,6 +6,7 @@ mod faults;
 mod follower;
 mod kafka_data;
 mod model;
+mod relocate;
 mod rig;
 mod rolls;
 mod story;

@@ -40,13 +40,17 @@ impl Rig {
     }
 
     pub(crate) fn open(&self) -> Result<Arc<LogDirectory>, StorageError> {
+        self.open_at(path())
+    }
+
+    pub(crate) fn open_at(&self, path: PathBuf) -> Result<Arc<LogDirectory>, StorageError> {
         let disk: Arc<dyn Disk> = self.disk.clone();
         let clock: Arc<dyn Clock> = self.clock.clone();
         let config = Arc::clone(&self.config);
         LogDirectory::open(OpenOptions {
             disk,
             clock,
-            path: path(),
+            path,
             identity: DirectoryIdentity {
                 cluster_id: None,
                 new_cluster_id: "cluster".to_owned(),
