@@ -41,7 +41,7 @@ use crate::{
         listeners::{Allowed, Connections, accept_all},
         threads::IoThreads,
     },
-    partition::{assign::Assigner, stray, table::Partitions},
+    partition::{Partition, assign::Assigner, stray, table::Partitions},
     producer_ids::ProducerIds,
     quotas::{CreationLimits, Quotas, of_ip},
     telemetry::Telemetry,
@@ -84,6 +84,7 @@ impl Server {
         // A port that is taken is found out before anything is changed on disk.
         let ports = Ports::open(&config)?;
         let directories = open_directories(&config, &mut outside)?;
+        stray::settle_moves(&directories)?;
         let first = directories.first().ok_or(StartError::NoDirectory)?;
         let cluster_id = first.meta().cluster_id.clone();
         let partitions = Arc::new(Partitions::default());
@@ -149,6 +150,7 @@ impl Server {
             features,
             directories,
             partitions,
+            relocations: Arc::default(),
             coordinators,
             fetch_sessions: SessionCache::new(
                 network.fetch_sessions_max,
@@ -168,6 +170,11 @@ impl Server {
             &broker.partitions,
         )?;
         broker.coordinators.start(Arc::clone(&outside.clock))?;
+        if broker.directories.len() > 1 {
+            let coordinators = Arc::clone(&broker.coordinators);
+            let moved = move |partition: &Arc<Partition>| coordinators.moved(partition);
+            broker.relocations.start(Arc::clone(&broker.partitions), moved)?;
+        }
         let addresses = ports.addresses();
         let acceptor = ports.accept(&broker, &threads)?;
         Ok(Self {
@@ -224,6 +231,7 @@ impl Server {
         if let Some(housekeeping) = self.housekeeping.take() {
             housekeeping.stop();
         }
+        self.broker.relocations.stop();
         self.broker.coordinators.stop();
         let epoch = self.broker.metadata.broker_epoch();
         self.broker.metadata.stop();

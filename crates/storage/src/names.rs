@@ -36,7 +36,7 @@ pub const LOG_DIR_FILES: [&str; 8] = [
 ];
 
 const OFFSET_DIGITS: usize = 20;
-const NAME_CHARS_MAX: usize = 255;
+pub const NAME_CHARS_MAX: usize = 255;
 const JOURNAL: &str = "milena-journal-";
 
 /// What a file of a segment holds.

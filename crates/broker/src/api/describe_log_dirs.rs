@@ -1,18 +1,19 @@
 //! DescribeLogDirs: which partitions lie in which directory, and how much they take there.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use milena_metadata::METADATA_TOPIC;
 use milena_protocol::{
-    ErrorCode,
+    ErrorCode, Offset,
     api::{
         DescribeLogDirsRequest, DescribeLogDirsResponse,
-        describe_log_dirs::response::{
-            DescribeLogDirsPartition, DescribeLogDirsResult, DescribeLogDirsTopic,
+        describe_log_dirs::{
+            request::DescribableLogDirTopic,
+            response::{DescribeLogDirsPartition, DescribeLogDirsResult, DescribeLogDirsTopic},
         },
     },
 };
-use milena_storage::{Log, LogDirectory, TopicPartition};
+use milena_storage::{Log, LogDirectory, Relocation, TopicPartition};
 
 use super::{Call, Outcome};
 use crate::{
@@ -34,7 +35,7 @@ pub(super) async fn handle(call: &Call<'_>, request: DescribeLogDirsRequest<'_>)
     let mut described = Vec::with_capacity(broker.directories.len());
     for directory in &broker.directories {
         let path = directory.path().to_string_lossy().into_owned();
-        described.push((directory, path, logs_of(directory, &request)));
+        described.push((directory, path, logs_of(broker, directory, &request)));
     }
     let is_cordoned = |directory: &LogDirectory| {
         let image = broker.metadata.look();
@@ -54,7 +55,7 @@ pub(super) async fn handle(call: &Call<'_>, request: DescribeLogDirsRequest<'_>)
         let (total_bytes, usable_bytes) = space_of(broker, directory);
         let topics = topics.iter().map(|(name, logs)| DescribeLogDirsTopic {
             name,
-            partitions: logs.iter().map(|log| describe(broker, log)).collect(),
+            partitions: logs.iter().map(|held| describe(broker, held)).collect(),
         });
         DescribeLogDirsResult {
             log_dir: path,
@@ -68,11 +69,31 @@ pub(super) async fn handle(call: &Call<'_>, request: DescribeLogDirsRequest<'_>)
     call.answer(&DescribeLogDirsResponse { results: results.collect(), ..Default::default() })
 }
 
-type Logs = BTreeMap<String, Vec<std::sync::Arc<Log>>>;
+/// What a directory holds of a partition.
+enum Held {
+    Log(Arc<Log>),
+    /// A copy that will take the log's place.
+    Copy(Arc<Relocation>),
+}
 
-/// The logs in a directory that are asked about, by topic.
-fn logs_of(directory: &LogDirectory, request: &DescribeLogDirsRequest<'_>) -> Logs {
-    let found = match &request.topics {
+impl Held {
+    fn name(&self) -> &TopicPartition {
+        match self {
+            Self::Log(log) => log.name(),
+            Self::Copy(copy) => copy.log().name(),
+        }
+    }
+}
+
+type Logs = BTreeMap<String, Vec<Held>>;
+
+/// The logs and copies in a directory that are asked about, by topic.
+fn logs_of(
+    broker: &Broker,
+    directory: &Arc<LogDirectory>,
+    request: &DescribeLogDirsRequest<'_>,
+) -> Logs {
+    let found: Vec<Arc<Log>> = match &request.topics {
         None => directory.logs(),
         Some(asked) => {
             let names = asked.iter().flat_map(|asked| {
@@ -86,30 +107,46 @@ fn logs_of(directory: &LogDirectory, request: &DescribeLogDirsRequest<'_>) -> Lo
         }
     };
     let mut topics = Logs::new();
-    for log in found {
-        let topic = log.name().topic.to_string();
+    let is_asked = |name: &TopicPartition| {
+        request.topics.as_ref().is_none_or(|asked| {
+            let names = |it: &DescribableLogDirTopic<'_>| {
+                *it.topic == *name.topic && it.partitions.contains(&name.partition)
+            };
+            asked.iter().any(names)
+        })
+    };
+    let copies = broker.relocations.copies_in(directory).into_iter();
+    let copies = copies.filter(|copy| is_asked(copy.log().name())).map(Held::Copy);
+    for held in found.into_iter().map(Held::Log).chain(copies) {
+        let topic = held.name().topic.to_string();
         if topic != METADATA_TOPIC {
-            topics.entry(topic).or_default().push(log);
+            topics.entry(topic).or_default().push(held);
         }
     }
     for logs in topics.values_mut() {
-        logs.sort_by_key(|log| log.name().partition);
-        logs.dedup_by_key(|log| log.name().partition);
+        logs.sort_by_key(|held| held.name().partition);
+        // Also a copy that has just become the log.
+        logs.dedup_by_key(|held| held.name().partition);
     }
     topics
 }
 
-fn describe(broker: &Broker, log: &Log) -> DescribeLogDirsPartition {
-    let name = log.name();
-    let topic = broker.partitions.by_name(&name.topic);
-    let partition = topic.as_ref().and_then(|topic| topic.partition(name.partition));
-    let high_watermark = partition.map(|partition| partition.high_watermark());
-    let lag = high_watermark.map_or(0, |mark| (mark.0 - log.appended_end().0).max(0));
+fn describe(broker: &Broker, held: &Held) -> DescribeLogDirsPartition {
+    let name = held.name();
+    let (bytes, end, should_reach) = match held {
+        Held::Log(log) => {
+            let topic = broker.partitions.by_name(&name.topic);
+            let partition = topic.as_ref().and_then(|topic| topic.partition(name.partition));
+            let high_watermark = partition.map_or(Offset::ZERO, |it| it.high_watermark());
+            (log.size_bytes(), log.appended_end(), high_watermark)
+        }
+        Held::Copy(copy) => (copy.copied_bytes(), copy.copied_end(), copy.log().appended_end()),
+    };
     DescribeLogDirsPartition {
         partition_index: name.partition,
-        partition_size: i64::try_from(log.size_bytes()).unwrap_or(i64::MAX),
-        offset_lag: lag,
-        is_future_key: false,
+        partition_size: i64::try_from(bytes).unwrap_or(i64::MAX),
+        offset_lag: (should_reach.0 - end.0).max(0),
+        is_future_key: matches!(held, Held::Copy(_)),
     }
 }
 

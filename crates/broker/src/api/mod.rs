@@ -6,6 +6,7 @@ mod add_raft_voter;
 mod alter_client_quotas;
 mod alter_configs;
 mod alter_partition_reassignments;
+mod alter_replica_log_dirs;
 mod alter_user_scram_credentials;
 mod api_versions;
 mod call;
@@ -64,21 +65,21 @@ use std::{pin::Pin, rc::Rc};
 use milena_protocol::{
     api::{
         AddRaftVoterRequest, AlterClientQuotasRequest, AlterConfigsRequest,
-        AlterPartitionReassignmentsRequest, AlterUserScramCredentialsRequest, ApiKey,
-        ApiVersionsRequest, CreateAclsRequest, CreateDelegationTokenRequest,
-        CreatePartitionsRequest, CreateTopicsRequest, DeleteAclsRequest, DeleteGroupsRequest,
-        DeleteRecordsRequest, DeleteTopicsRequest, DescribeAclsRequest,
-        DescribeClientQuotasRequest, DescribeClusterRequest, DescribeConfigsRequest,
-        DescribeDelegationTokenRequest, DescribeGroupsRequest, DescribeLogDirsRequest,
-        DescribeProducersRequest, DescribeQuorumRequest, DescribeTopicPartitionsRequest,
-        DescribeUserScramCredentialsRequest, ElectLeadersRequest, ExpireDelegationTokenRequest,
-        FetchRequest, FindCoordinatorRequest, GetTelemetrySubscriptionsRequest, HeartbeatRequest,
-        IncrementalAlterConfigsRequest, InitProducerIdRequest, JoinGroupRequest, LeaveGroupRequest,
-        ListConfigResourcesRequest, ListGroupsRequest, ListOffsetsRequest,
-        ListPartitionReassignmentsRequest, MetadataRequest, OffsetCommitRequest,
-        OffsetDeleteRequest, OffsetFetchRequest, OffsetForLeaderEpochRequest, PushTelemetryRequest,
-        RemoveRaftVoterRequest, RenewDelegationTokenRequest, SyncGroupRequest,
-        UnregisterBrokerRequest, UpdateFeaturesRequest,
+        AlterPartitionReassignmentsRequest, AlterReplicaLogDirsRequest,
+        AlterUserScramCredentialsRequest, ApiKey, ApiVersionsRequest, CreateAclsRequest,
+        CreateDelegationTokenRequest, CreatePartitionsRequest, CreateTopicsRequest,
+        DeleteAclsRequest, DeleteGroupsRequest, DeleteRecordsRequest, DeleteTopicsRequest,
+        DescribeAclsRequest, DescribeClientQuotasRequest, DescribeClusterRequest,
+        DescribeConfigsRequest, DescribeDelegationTokenRequest, DescribeGroupsRequest,
+        DescribeLogDirsRequest, DescribeProducersRequest, DescribeQuorumRequest,
+        DescribeTopicPartitionsRequest, DescribeUserScramCredentialsRequest, ElectLeadersRequest,
+        ExpireDelegationTokenRequest, FetchRequest, FindCoordinatorRequest,
+        GetTelemetrySubscriptionsRequest, HeartbeatRequest, IncrementalAlterConfigsRequest,
+        InitProducerIdRequest, JoinGroupRequest, LeaveGroupRequest, ListConfigResourcesRequest,
+        ListGroupsRequest, ListOffsetsRequest, ListPartitionReassignmentsRequest, MetadataRequest,
+        OffsetCommitRequest, OffsetDeleteRequest, OffsetFetchRequest, OffsetForLeaderEpochRequest,
+        PushTelemetryRequest, RemoveRaftVoterRequest, RenewDelegationTokenRequest,
+        SyncGroupRequest, UnregisterBrokerRequest, UpdateFeaturesRequest,
     },
     open_request,
 };
@@ -155,6 +156,7 @@ served! {
     alter_configs: AlterConfigs(AlterConfigsRequest<'_>),
     alter_partition_reassignments:
         AlterPartitionReassignments(AlterPartitionReassignmentsRequest<'_>),
+    alter_replica_log_dirs: AlterReplicaLogDirs(AlterReplicaLogDirsRequest<'_>),
     alter_user_scram_credentials:
         AlterUserScramCredentials(AlterUserScramCredentialsRequest<'_>),
     api_versions: ApiVersions(ApiVersionsRequest<'_>),

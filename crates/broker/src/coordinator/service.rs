@@ -21,7 +21,7 @@ use super::{
 };
 use crate::{
     broker::SharedConfig,
-    partition::{assign::Assigner, table::Partitions},
+    partition::{Partition, assign::Assigner, table::Partitions},
     topics::CONSUMER_OFFSETS,
 };
 
@@ -49,6 +49,15 @@ impl Coordinators {
     /// Before the log directories are closed.
     pub(crate) fn stop(&self) {
         self.timekeeper().stop();
+    }
+
+    /// A partition has moved to another log directory: its core is loaded from there.
+    pub(crate) fn moved(&self, partition: &Arc<Partition>) {
+        let (name, index) = (partition.log.name(), partition.index());
+        if *name.topic == *CONSUMER_OFFSETS && self.groups.partitions().contains(&index) {
+            self.groups.resigned(index);
+            self.groups.elected(partition, partition.leader_epoch());
+        }
     }
 
     /// Has the core that keeps this group do something, and waits until its answer is true.

@@ -43,6 +43,7 @@ impl Assigner {
     }
 
     fn take_in(&self, image: &MetadataImage, topic: &TopicImage, changed: &[i32]) {
+        let _alone = self.partitions.change();
         let config = self.config.load();
         let settings = topic_config(&config, image, &topic.name);
         // One for all logs of the topic: there may be very many.
@@ -105,6 +106,7 @@ impl Assigner {
     }
 
     fn let_go(&self, topic: &TopicImage) {
+        let _alone = self.partitions.change();
         self.partitions.remove(topic.id);
         for (index, assigned) in topic.partitions() {
             if !assigned.replicas.contains(&self.node_id) {
@@ -142,6 +144,7 @@ impl Assigner {
     }
 
     fn reconfigure(&self, image: &MetadataImage, topic: &str) {
+        let _alone = self.partitions.change();
         let Some(here) = self.partitions.by_name(topic) else { return };
         let config = self.config.load();
         let settings = topic_config(&config, image, topic);

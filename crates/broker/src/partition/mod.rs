@@ -5,6 +5,7 @@
 
 pub(crate) mod assign;
 mod leader;
+pub(crate) mod relocations;
 pub(crate) mod stray;
 pub(crate) mod table;
 mod waiters;
@@ -47,6 +48,12 @@ impl Partition {
         // What became durable before anybody listened.
         partition.durable(partition.log.durable_end());
         partition
+    }
+
+    /// The same partition on a log in another directory.
+    pub(crate) fn on(&self, log: Arc<Log>) -> Arc<Self> {
+        let leader = self.leader().clone();
+        Self::new(log, leader, self.min_in_sync())
     }
 
     pub(crate) fn index(&self) -> i32 {

@@ -2,11 +2,11 @@
 //! this broker was down, or somebody put them there, or the metadata are not the right ones. They
 //! are set aside under Kafka's `-stray` suffix and reported, and never deleted.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use milena_metadata::{METADATA_TOPIC, image::MetadataImage};
 use milena_protocol::Uuid;
-use milena_storage::{Log, LogDirectory, StorageError};
+use milena_storage::{Log, LogDirectory, StorageError, TopicPartition};
 
 /// To be done when the metadata are known, before anything is served.
 pub(crate) fn set_aside(
@@ -31,6 +31,41 @@ pub(crate) fn set_aside(
         }
     }
     Ok(())
+}
+
+/// What moves from one directory to another had left when the last process ended: copies that are
+/// not whole go, and of two that hold the same one stays. To be done before anything is served.
+pub(crate) fn settle_moves(directories: &[Arc<LogDirectory>]) -> Result<(), StorageError> {
+    if directories.len() < 2 {
+        return Ok(());
+    }
+    let mut kept: BTreeMap<TopicPartition, (&Arc<LogDirectory>, Arc<Log>)> = BTreeMap::new();
+    for directory in directories {
+        for log in directory.logs() {
+            let name = log.name().clone();
+            let Some((other, has)) = kept.get(&name) else {
+                kept.insert(name, (directory, log));
+                continue;
+            };
+            // Nothing was appended to either before the other was gone, unless somebody copied
+            // folders by hand: then nothing is lost but what neither can tell.
+            let is_longer = log.appended_end() > has.appended_end();
+            let (stays, goes) = if is_longer { (directory, *other) } else { (*other, directory) };
+            tracing::warn!(
+                partition = %name,
+                stays = %stays.path().display(),
+                goes = %goes.path().display(),
+                "in two log directories: a move was cut short; the shorter one is kept under the \
+                 suffix -stray"
+            );
+            goes.set_aside(&name)?;
+            if is_longer {
+                kept.insert(name, (directory, log));
+            }
+        }
+    }
+    let is_somewhere = |name: &TopicPartition| kept.contains_key(name);
+    directories.iter().try_for_each(|directory| directory.forget_copies(&is_somewhere))
 }
 
 fn is_assigned(log: &Log, image: &MetadataImage, node_id: i32) -> bool {

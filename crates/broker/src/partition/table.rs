@@ -1,9 +1,10 @@
 //! Which partitions this broker serves, by the topic's name or id.
 
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use milena_env::HashMap;
 use milena_protocol::Uuid;
+use milena_storage::{Listener, Relocation, StorageError};
 
 use super::Partition;
 
@@ -49,6 +50,7 @@ struct Maps {
 #[derive(Debug, Default)]
 pub(crate) struct Partitions {
     maps: RwLock<Maps>,
+    changing: Mutex<()>,
 }
 
 impl Partitions {
@@ -65,6 +67,30 @@ impl Partitions {
         let mut topics: Vec<_> = self.read().by_name.values().cloned().collect();
         topics.sort_by(|one, two| one.name.cmp(&two.name));
         topics
+    }
+
+    /// Held by whoever takes a topic, changes it and puts it back.
+    pub(crate) fn change(&self) -> MutexGuard<'_, ()> {
+        self.changing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Finishes a partition's move to another log directory. The partition that stands on it takes
+    /// the place of the old one, whose clients look again; `None` where that is gone.
+    pub(crate) fn replace(
+        &self,
+        relocation: &Relocation,
+    ) -> Result<Option<Arc<Partition>>, StorageError> {
+        let _alone = self.change();
+        let (index, topic_id) = (relocation.log().name().partition, relocation.log().topic_id());
+        let Some(topic) = self.by_id(topic_id) else { return Ok(None) };
+        let old = topic.partition(index).filter(|it| Arc::ptr_eq(&it.log, relocation.log()));
+        let Some(old) = old else { return Ok(None) };
+        let moved = old.on(relocation.finish()?);
+        let mut changed = Topic::clone(&topic);
+        changed.set(index, Some(Arc::clone(&moved)));
+        self.insert(changed);
+        old.disturbed();
+        Ok(Some(moved))
     }
 
     pub(crate) fn insert(&self, topic: Topic) {

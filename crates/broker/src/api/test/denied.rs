@@ -299,6 +299,12 @@ fn settings(denied: &mut Denied) {
 
 fn cluster(denied: &mut Denied) {
     denied.expect(ApiKey::DescribeLogDirs, &[CLUSTER], |_| api::DescribeLogDirsRequest::default());
+    denied.expect(ApiKey::AlterReplicaLogDirs, &[CLUSTER], |name| {
+        use api::alter_replica_log_dirs::request::{AlterReplicaLogDir, AlterReplicaLogDirTopic};
+        let topics = vec![AlterReplicaLogDirTopic { name, partitions: vec![0] }];
+        let dirs = vec![AlterReplicaLogDir { path: "/data", topics }];
+        api::AlterReplicaLogDirsRequest { dirs }
+    });
     denied.expect(ApiKey::DescribeQuorum, &[CLUSTER], |_| api::DescribeQuorumRequest::default());
     denied.expect(ApiKey::UpdateFeatures, &[CLUSTER], |_| api::UpdateFeaturesRequest::default());
     denied

@@ -3,6 +3,7 @@
 
 mod configs;
 mod denied;
+mod log_dirs;
 mod partitions;
 mod quotas;
 mod telemetry;
@@ -56,13 +57,17 @@ impl Rig {
     }
 
     fn guarded(settings: &str, authorizer: Box<dyn Authorizer>) -> Self {
+        Self::on(&SimulatedDisk::new(1), settings, authorizer)
+    }
+
+    fn on(disk: &Arc<SimulatedDisk>, settings: &str, authorizer: Box<dyn Authorizer>) -> Self {
         let text = format!(
             "listeners=PLAINTEXT://127.0.0.1:0\nlog.dirs=/data\nnum.network.threads=1\n{settings}"
         );
         let (config, _) =
             ServerConfig::parse(&properties::parse(text.as_bytes()).unwrap()).unwrap();
         let outside = Outside {
-            disk: SimulatedDisk::new(1) as Arc<dyn Disk>,
+            disk: Arc::clone(disk) as Arc<dyn Disk>,
             clock: Arc::new(RealClock),
             random: Random::from_seed(1),
         };

@@ -1,0 +1,97 @@
+//! Partitions that are moved between log directories.
+
+use std::time::Duration;
+
+use milena_env::{Clock, RealClock, SimulatedDisk};
+use milena_protocol::{
+    Offset,
+    api::{
+        AlterReplicaLogDirsRequest, ApiKey, DescribeLogDirsRequest,
+        alter_replica_log_dirs::request::{AlterReplicaLogDir, AlterReplicaLogDirTopic},
+    },
+    records::BatchBuilder,
+};
+use serde_json::{Value, json};
+
+use super::{PATIENCE, Rig};
+use crate::authorizer::Everybody;
+
+/// Writes a record; says at which offset.
+fn produce(rig: &mut Rig) -> Value {
+    let mut builder = BatchBuilder::new(Offset(0));
+    builder.append(1, None, Some(b"value"), []);
+    let answer = rig.produce(&builder);
+    let answer = &answer["responses"][0]["partitionResponses"][0];
+    assert_eq!(answer["errorCode"], 0, "{answer}");
+    answer["baseOffset"].clone()
+}
+
+fn alter(rig: &mut Rig, path: &str, name: &str, partition: i32) -> Value {
+    let topics = vec![AlterReplicaLogDirTopic { name, partitions: vec![partition] }];
+    let request = AlterReplicaLogDirsRequest { dirs: vec![AlterReplicaLogDir { path, topics }] };
+    let answer = rig.ask(ApiKey::AlterReplicaLogDirs, &request);
+    answer["results"][0]["partitions"][0]["errorCode"].clone()
+}
+
+/// The directories that hold something of partition 0, and what.
+fn places(rig: &mut Rig) -> Vec<(String, Value)> {
+    let answer = rig.ask(ApiKey::DescribeLogDirs, &DescribeLogDirsRequest { topics: None });
+    let results = answer["results"].as_array().unwrap().iter();
+    let held = results.filter_map(|result| {
+        let topics = result["topics"].as_array().unwrap();
+        let mut partitions =
+            topics.iter().flat_map(|topic| topic["partitions"].as_array().unwrap());
+        let first = partitions.find(|partition| partition["partitionIndex"] == 0)?;
+        Some((result["logDir"].as_str().unwrap().to_owned(), first.clone()))
+    });
+    held.collect()
+}
+
+fn wait_until_only_in(rig: &mut Rig, path: &str) {
+    let patience = RealClock.monotonic() + PATIENCE;
+    loop {
+        let found = places(rig);
+        if let [(there, held)] = &found[..]
+            && there == path
+            && held["isFutureKey"] == false
+        {
+            assert_eq!(held["offsetLag"], 0);
+            return;
+        }
+        assert!(RealClock.monotonic() < patience, "{found:?}");
+        RealClock.sleep(Duration::from_millis(5));
+    }
+}
+
+#[test]
+fn a_partition_moves_to_another_log_directory_while_it_is_used_and_stays_there() {
+    let disk = SimulatedDisk::new(3);
+    let settings = "log.dirs=/data,/other\n";
+    let mut rig = Rig::on(&disk, settings, Box::new(Everybody));
+    rig.create_topic("t");
+    for offset in 0..5 {
+        assert_eq!(produce(&mut rig), offset);
+    }
+    let from = places(&mut rig)[0].0.clone();
+    let to = if from == "/data" { "/other" } else { "/data" };
+    assert_eq!(alter(&mut rig, "/nowhere", "t", 0), json!(57), "LOG_DIR_NOT_FOUND");
+    assert_eq!(alter(&mut rig, to, "absent", 0), json!(3), "UNKNOWN_TOPIC_OR_PARTITION");
+    assert_eq!(alter(&mut rig, to, "t", 2), json!(3));
+    assert_eq!(alter(&mut rig, to, &"t".repeat(230), 0), json!(17), "INVALID_TOPIC_EXCEPTION");
+    assert_eq!(alter(&mut rig, &from, "t", 0), json!(0), "it is there");
+    wait_until_only_in(&mut rig, &from);
+
+    assert_eq!(alter(&mut rig, to, "t", 0), json!(0));
+    wait_until_only_in(&mut rig, to);
+    assert_eq!(produce(&mut rig), 5);
+    // One without records.
+    assert_eq!(alter(&mut rig, to, "t", 1), json!(0));
+    assert_eq!(alter(&mut rig, &from, "t", 1), json!(0));
+    drop(rig);
+    let mut rig = Rig::on(&disk, settings, Box::new(Everybody));
+    wait_until_only_in(&mut rig, to);
+    assert_eq!(produce(&mut rig), 6);
+    assert_eq!(alter(&mut rig, &from, "t", 0), json!(0));
+    wait_until_only_in(&mut rig, &from);
+    assert_eq!(produce(&mut rig), 7);
+}
