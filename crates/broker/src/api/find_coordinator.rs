@@ -54,7 +54,7 @@ pub(super) async fn handle(call: &Call<'_>, request: FindCoordinatorRequest<'_>)
             host: &node.host,
             port: node.port,
             error_code: code as i16,
-            error_message: Some(""),
+            error_message: Some(if code == ErrorCode::InvalidRequest { message(code) } else { "" }),
         }
     });
     call.answer(&FindCoordinatorResponse {
@@ -75,6 +75,7 @@ const fn message(code: ErrorCode) -> &'static str {
         ErrorCode::GroupAuthorizationFailed => {
             "Not authorized to access group: Group authorization failed."
         }
+        ErrorCode::InvalidRequest => "There are no coordinators of this kind.",
         _ => "",
     }
 }

@@ -51,6 +51,9 @@ pub(super) async fn handle(call: &Call<'_>, request: OffsetCommitRequest<'_>) ->
             return refuse_all(call, &request, commit_code(&error));
         }
     }
+    if answers.is_empty() {
+        return call.answer(&OffsetCommitResponse { topics: verdicts, ..Default::default() });
+    }
     // What the coordinator judged follows what was refused before it was asked.
     for verdict in &mut verdicts {
         let is_same = |it: &&mut OffsetCommitResponseTopic<'_>| {

@@ -53,11 +53,14 @@ pub(super) async fn handle(call: &Call<'_>, request: OffsetDeleteRequest<'_>) ->
         Ok(deleted) => deleted,
         Err(error) => return refuse(error.code()),
     };
+    // A topic that is asked for twice is answered twice, unless some of it was refused already.
+    let refused = answers.len();
     for ((name, partitions), deleted) in accepted.into_iter().zip(deleted) {
         let code =
             if deleted.is_ok() { ErrorCode::None } else { ErrorCode::GroupSubscribedToTopic };
         let judged = partitions.into_iter().map(|index| verdict(index, code));
-        match answers.iter_mut().find(|answer| answer.name == name) {
+        let same = |answer: &&mut OffsetDeleteResponseTopic<'_>| refused > 0 && answer.name == name;
+        match answers.iter_mut().find(same) {
             Some(answer) => answer.partitions.extend(judged),
             None => {
                 answers.push(OffsetDeleteResponseTopic { name, partitions: judged.collect() });

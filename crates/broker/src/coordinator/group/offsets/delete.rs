@@ -22,6 +22,9 @@ impl Groups {
         topics: &[(&str, Vec<i32>)],
         scene: &mut Scene<'_>,
     ) -> Result<Vec<Result<(), IsSubscribed>>, GroupError> {
+        if group.is_empty() {
+            return Err(GroupError::InvalidGroupId);
+        }
         let delete = |group: &mut Group| {
             group.check_offset_delete()?;
             let mut deleted = Vec::with_capacity(topics.len());
