@@ -19,6 +19,9 @@ use crate::{
 
 type Result<T> = std::result::Result<T, String>;
 
+/// What is answered later has come to the broker by then, before anything else is asked.
+const LATER_PAUSE: Duration = Duration::from_millis(100);
+
 /// What a broker answered, under the name of the exchange.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Exchange {
@@ -105,6 +108,9 @@ impl Run<'_> {
             changes = changes_metadata(&ask.api);
             if ask.reading != Reading::Never {
                 waiting.push(ask.api.clone());
+            }
+            if ask.reading == Reading::Later {
+                sleep(self.asking.pause.max(LATER_PAUSE));
             }
             if ask.reading != Reading::Now {
                 self.open.insert(step.on.clone(), (connection, waiting));
