@@ -1,7 +1,7 @@
 #!/bin/bash
 # run.sh [story...]: real clients, each from its registry, against Milena: each alone (make a topic,
 # produce with every codec and acks, read from a position and by time, describe, alter, delete), and
-# as members of groups (groups/story.py).
+# as members of groups (groups/).
 #
 # Stories: see `all` below; all of them if none is named. MILENA names the binary (a release build
 # is made without it); ADDRESS another broker that runs already.
@@ -10,7 +10,8 @@ here="$(cd "$(dirname "$0")" && pwd)"
 cd "$here"
 . ../kafka/rig.sh
 all=(kcat librdkafka kafka-python aiokafka franz-go java console rskafka
-    groups-{java,librdkafka,franz-go,sarama,kafka-go,kafka-python,aiokafka,kafkajs,console})
+    groups-{java,librdkafka,franz-go,sarama,kafka-go,kafka-python,aiokafka,kafkajs,console}
+    connect streams)
 [ $# -gt 0 ] || set -- "${all[@]}"
 cache="${XDG_CACHE_HOME:-$HOME/.cache}/milena-compat"
 mkdir -p "$cache"
@@ -78,6 +79,10 @@ tell() {
             build "${1#groups-}"
             ADDRESS=$given MILENA=${MILENA:-} BUILT=$cache KAFKA_LIBS=$KAFKA_LIBS \
                 python groups/story.py "${1#groups-}"
+            ;;
+        connect | streams)
+            ../kafka/get-jars.sh >&2
+            ADDRESS=$given MILENA=${MILENA:-} python "groups/$1.py"
             ;;
         franz-go) (cd go && go run . "$ADDRESS") ;;
         rskafka) CARGO_TARGET_DIR="$cache/rust" cargo run -q --manifest-path rust/Cargo.toml "$ADDRESS" ;;

@@ -16,8 +16,8 @@ class Broker:
         self.process = None
         self.address = os.environ.get("ADDRESS")
         self.is_ours = not self.address
+        self.folder = tempfile.TemporaryDirectory()
         if self.is_ours:
-            self.folder = tempfile.TemporaryDirectory()
             self.start("127.0.0.1:0")
 
     def start(self, listener):
@@ -38,6 +38,8 @@ class Broker:
         self.start(self.address)
 
     def log(self):
+        if not self.is_ours:
+            return ""
         with open(f"{self.folder.name}/milena.log") as log:
             return "".join(log.readlines()[-40:])
 

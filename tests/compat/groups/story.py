@@ -180,8 +180,7 @@ class Story:
               f"committed {self.committed}")
         for member in self.gone + self.members:
             print(f"a member read {len(member.seen)} records and said:\n{member.said()}")
-        if self.broker.is_ours:
-            print(f"the broker said:\n{self.broker.log()}")
+        print(f"the broker said:\n{self.broker.log()}")
 
 
 client = sys.argv[1]
