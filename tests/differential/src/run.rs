@@ -19,8 +19,8 @@ use crate::{
 
 type Result<T> = std::result::Result<T, String>;
 
-/// What is answered later has come to the broker by then, before anything else is asked.
-const LATER_PAUSE: Duration = Duration::from_millis(100);
+/// More connections than a broker has threads.
+const THREADS_MAX: usize = 16;
 
 /// What a broker answered, under the name of the exchange.
 #[derive(Clone, Debug, PartialEq)]
@@ -110,7 +110,7 @@ impl Run<'_> {
                 waiting.push(ask.api.clone());
             }
             if ask.reading == Reading::Later {
-                sleep(self.asking.pause.max(LATER_PAUSE));
+                self.settle()?;
             }
             if ask.reading != Reading::Now {
                 self.open.insert(step.on.clone(), (connection, waiting));
@@ -145,6 +145,13 @@ impl Run<'_> {
         answer = script::map_text(&answer, &|text| self.by_name(text));
         self.rules.apply(&api, &mut answer);
         Ok(Some(answer))
+    }
+
+    /// What is answered later has come to the broker by then: each of its threads has meanwhile
+    /// served somebody who came after it.
+    fn settle(&self) -> Result<()> {
+        sleep(self.asking.pause);
+        (0..THREADS_MAX).try_for_each(|_| advertised(self.asking, self.requests).map(drop))
     }
 
     fn send(&self, connection: &mut Connection, ask: &Ask) -> Result<()> {
