@@ -1,7 +1,10 @@
 //! What the metadata assign to this broker: partitions come, change and go. Runs on the metadata
 //! thread, before anybody hears of the change.
 
-use std::{path::PathBuf, sync::Arc};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use milena_config::TopicConfig;
 use milena_metadata::{
@@ -96,10 +99,15 @@ impl Assigner {
         }
         let online = || self.directories.iter().filter(|directory| directory.offline().is_none());
         let is_wanted = |d: &&Arc<LogDirectory>| d.meta().directory_id == Some(wanted);
-        let fewest = || online().min_by_key(|directory| directory.log_count());
+        // It may lie in one that could not be opened, with all its records.
+        let configured = &self.config.load().logs.directories;
+        let is_open = |path: &str| self.directories.iter().any(|d| d.path() == Path::new(path));
+        let closed = configured.iter().find(|path| !is_open(path));
+        let fewest = || online().filter(|_| closed.is_none()).min_by_key(|d| d.log_count());
         let Some(directory) = online().find(is_wanted).or_else(fewest) else {
-            let path = self.directories.first().map_or_else(PathBuf::new, |d| d.path().to_owned());
-            let reason = "so are all others: no partition can be created".to_owned();
+            let first = || self.directories.first().map(|d| d.path().to_owned());
+            let path = closed.map(PathBuf::from).or_else(first).unwrap_or_default();
+            let reason = "and so is every other that the partition may be in".to_owned();
             return Err(StorageError::Offline { path, reason });
         };
         directory.create(name.clone(), topic_id, Arc::clone(config))

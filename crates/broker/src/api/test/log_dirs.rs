@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use milena_env::{Clock, RealClock, SimulatedDisk};
+use milena_env::{Clock, RealClock, SimulatedDisk, disk::simulated::Operation};
 use milena_protocol::{
     Offset,
     api::{
@@ -94,4 +94,24 @@ fn a_partition_moves_to_another_log_directory_while_it_is_used_and_stays_there()
     assert_eq!(alter(&mut rig, &from, "t", 0), json!(0));
     wait_until_only_in(&mut rig, &from);
     assert_eq!(produce(&mut rig), 7);
+}
+
+#[test]
+fn what_lies_in_a_log_directory_that_cannot_be_opened_is_not_begun_anew_in_another() {
+    let disk = SimulatedDisk::new(4);
+    let settings = "log.dirs=/data,/other\n";
+    let start = || Rig::on(&disk, settings, Box::new(Everybody));
+    let mut rig = start();
+    rig.create_topic("t");
+    assert_eq!(produce(&mut rig), 0);
+    assert_eq!(alter(&mut rig, "/other", "t", 0), json!(0));
+    wait_until_only_in(&mut rig, "/other");
+    drop(rig);
+    disk.fail_nth(Operation::Read, "/other/meta.properties", 1);
+    let mut rig = start();
+    assert!(places(&mut rig).is_empty());
+    drop(rig);
+    let mut rig = start();
+    wait_until_only_in(&mut rig, "/other");
+    assert_eq!(produce(&mut rig), 1);
 }
