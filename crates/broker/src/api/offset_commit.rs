@@ -1,5 +1,6 @@
 //! OffsetCommit: a group says how far it has come.
 
+use milena_env::HashMap;
 use milena_metadata::image::MetadataImage;
 use milena_protocol::{
     ErrorCode, Uuid,
@@ -33,7 +34,7 @@ pub(super) async fn handle(call: &Call<'_>, request: OffsetCommitRequest<'_>) ->
     for topic in &request.topics {
         sorted.take(call, &image, topic, metadata_max);
     }
-    let Sorted { mut answers, accepted, mut verdicts } = sorted;
+    let Sorted { mut answers, accepted, verdicts } = sorted;
     if !accepted.is_empty() {
         let commit = CommitRequest {
             group: request.group_id,
@@ -55,13 +56,15 @@ pub(super) async fn handle(call: &Call<'_>, request: OffsetCommitRequest<'_>) ->
         return call.answer(&OffsetCommitResponse { topics: verdicts, ..Default::default() });
     }
     // What the coordinator judged follows what was refused before it was asked.
-    for verdict in &mut verdicts {
-        let is_same = |it: &&mut OffsetCommitResponseTopic<'_>| {
-            it.name == verdict.name && it.topic_id == verdict.topic_id
-        };
-        match answers.iter_mut().find(is_same) {
+    let mut places = HashMap::default();
+    for (place, answer) in answers.iter().enumerate() {
+        places.entry((answer.name, answer.topic_id)).or_insert(place);
+    }
+    for mut verdict in verdicts {
+        let place = *places.entry((verdict.name, verdict.topic_id)).or_insert(answers.len());
+        match answers.get_mut(place) {
             Some(answer) => answer.partitions.append(&mut verdict.partitions),
-            None => answers.push(std::mem::take(verdict)),
+            None => answers.push(verdict),
         }
     }
     call.answer(&OffsetCommitResponse { topics: answers, ..Default::default() })
