@@ -12,8 +12,9 @@ use crate::limits::PENDING_MEMBERS_MAX;
 /// What a group's record takes beside its members, its id and its protocol type, at most.
 const GROUP_RECORD_BYTES: usize = 128;
 
-/// Of the name with which a new member's id begins. A record's text has at most 32,767 bytes.
-const ID_PREFIX_BYTES_MAX: usize = 32_000;
+/// Of the name with which a new member's id begins: enough to recognise it, and little to keep of
+/// whoever asks for an id.
+const ID_PREFIX_BYTES_MAX: usize = 255;
 
 /// As whom somebody joins.
 pub(super) enum Seat {

@@ -72,11 +72,13 @@ fn members_whose_record_could_not_be_written_are_turned_away() {
 }
 
 #[test]
-fn a_client_name_of_any_length_makes_an_id_that_can_be_written() {
+fn hostile_33_a_client_name_of_any_length_makes_a_short_id() {
     let mut rig = Rig::new(&[]);
     let name = "\u{fc}".repeat(16_383);
     let (ids, _) = rig.stable(&[JoinRequest { client_id: &name, ..consumer() }]);
-    assert!(ids[0].len() <= 32_767);
+    assert!(ids[0].len() < 300 && ids[0].starts_with('\u{fc}'));
+    let named = JoinRequest { requires_member_id: true, client_id: &name, ..consumer() };
+    assert!(rig.refused(&named).0.len() < 300, "nor is a promised one longer");
     rig.reload();
     assert_eq!(*rig.described().members[0].id, *ids[0]);
 }
