@@ -116,6 +116,12 @@ impl Client {
         Self { stream: self.stream.try_clone().unwrap(), correlation_id: 0 }
     }
 
+    /// Ends the connection, also for another hand that waits on it.
+    pub(crate) fn hang_up(&self) {
+        // It may have ended by itself.
+        let _ = self.stream.shutdown(std::net::Shutdown::Both);
+    }
+
     pub(crate) fn send_bytes(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.stream.write_all(bytes)
     }

@@ -12,6 +12,7 @@ mod faults;
 mod fuzz;
 mod groups;
 mod hostile;
+mod member;
 mod rig;
 mod sessions;
 mod story;

@@ -11,7 +11,11 @@
 #[path = "../../../broker/tests/it/client.rs"]
 mod client;
 mod faults;
+mod group;
 mod hostile;
 mod invariants;
 mod load;
+#[allow(dead_code, reason = "the broker's own tests use the rest of it")]
+#[path = "../../../broker/tests/it/member.rs"]
+mod member;
 mod process;

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use milena_env::Random;
 
+use super::number_from;
 use crate::{
     load::{Load, read_back},
     process::{Folder, Process},
@@ -16,10 +17,6 @@ const PARTITIONS: i32 = 24;
 const PRODUCERS: u32 = 3;
 /// Small, so that kills also hit checkpoints and files of the journal that begin anew.
 const SETTINGS: [&str; 2] = ["milena.journal.bytes=4194304", "log.segment.bytes=1048576"];
-
-fn number_from(variable: &str, otherwise: u64) -> u64 {
-    std::env::var(variable).map_or(otherwise, |text| text.parse().unwrap())
-}
 
 #[test]
 fn fault_02_killed_under_load_again_and_again() {

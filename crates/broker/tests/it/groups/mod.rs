@@ -1,11 +1,13 @@
 //! Groups over the wire: what they commit is there for whoever comes next.
 
+mod floods;
+mod sessions;
+
 use milena_protocol::{
     ErrorCode,
     api::{
-        ApiKey, DeleteGroupsRequest, DeleteGroupsResponse, FindCoordinatorRequest,
-        FindCoordinatorResponse, ListGroupsRequest, ListGroupsResponse, OffsetCommitRequest,
-        OffsetCommitResponse, OffsetFetchRequest, OffsetFetchResponse,
+        ApiKey, DeleteGroupsRequest, DeleteGroupsResponse, ListGroupsRequest, ListGroupsResponse,
+        OffsetCommitRequest, OffsetCommitResponse, OffsetFetchRequest, OffsetFetchResponse,
         offset_commit::request::{OffsetCommitRequestPartition, OffsetCommitRequestTopic},
         offset_fetch::request::{OffsetFetchRequestGroup, OffsetFetchRequestTopics},
     },
@@ -17,15 +19,6 @@ use crate::{
 };
 
 impl Client {
-    /// Looks for a group's coordinator until there is one that serves.
-    fn find_coordinator(&mut self, group: &str) {
-        let request =
-            FindCoordinatorRequest { coordinator_keys: vec![group], ..Default::default() };
-        let answer = self.call(ApiKey::FindCoordinator, 4, &request).unwrap();
-        let found: FindCoordinatorResponse<'_> = answer.read();
-        assert_eq!(code(found.coordinators[0].error_code), ErrorCode::None);
-    }
-
     fn commit_offset(&mut self, group: &str, topic: &str, offset: i64) -> ErrorCode {
         self.commit_with(group, topic, offset, "so far")
     }

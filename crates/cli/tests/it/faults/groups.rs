@@ -1,0 +1,73 @@
+//! SIGKILL of the broker and loss of members, while a group reads what producers write.
+//!
+//! `MILENA_KILLS=20 cargo test --release -p milena --test it fault_35 -- --nocapture` is the long
+//! form; `MILENA_SEED` chooses another run.
+
+use std::time::Duration;
+
+use milena_env::Random;
+
+use super::number_from;
+use crate::{
+    group::Group,
+    load::{Load, read_back},
+    process::{Folder, Process},
+};
+
+const PARTITIONS: i32 = 12;
+const PRODUCERS: u32 = 2;
+const CONSUMERS: usize = 3;
+/// Sessions are short, and all groups' state lies in small segments.
+const SETTINGS: [&str; 6] = [
+    "milena.journal.bytes=4194304",
+    "log.segment.bytes=1048576",
+    "offsets.topic.num.partitions=3",
+    "offsets.topic.segment.bytes=1048576",
+    "group.min.session.timeout.ms=500",
+    "group.initial.rebalance.delay.ms=100",
+];
+/// For what was written last to be consumed: sessions end, the group comes together, and reads.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+#[test]
+fn fault_35_a_group_whose_broker_and_members_are_killed_misses_nothing_and_never_goes_back() {
+    let (rounds, seed) = (number_from("MILENA_KILLS", 6), number_from("MILENA_SEED", 35));
+    let folder = Folder::new("fault-35");
+    let mut random = Random::from_seed(seed);
+    let mut process = Process::start(&folder, &SETTINGS);
+    let load = Load::start(process.address(), PRODUCERS, PARTITIONS, seed);
+    let mut group = Group::start(process.address(), CONSUMERS, PARTITIONS);
+    let mut kills = 0;
+    for round in 0..rounds {
+        // Now and then there is time enough to settle, else it is in the middle of something.
+        let nap = if random.chance(1, 3) { 2500 } else { 600 };
+        std::thread::sleep(Duration::from_millis(50 + random.below(nap)));
+        // Both kinds come in any run.
+        let kills_broker = if round < 2 { round == 0 } else { random.chance(1, 2) };
+        if kills_broker {
+            process.kill();
+            process = Process::start(&folder, &SETTINGS);
+            load.moved(process.address());
+            group.moved(process.address());
+            kills += 1;
+        } else {
+            group.lose(random.below(CONSUMERS as u64) as usize);
+            group.add();
+        }
+    }
+    let mut story = load.finish();
+    let mut client = process.client();
+    let history = group.finish(&mut client, PATIENCE);
+    story.found = read_back(&mut client, PARTITIONS);
+    story.check();
+    history.check(&story);
+    let records: i32 = story.acknowledged.iter().map(|batch| batch.count).sum();
+    println!(
+        "{kills} kills, {} members lost; {records} records consumed in {} generations, {} commits, \
+         {} times begun where the group was",
+        rounds - kills,
+        history.generations(),
+        history.commits,
+        history.beginnings
+    );
+}
