@@ -2,12 +2,14 @@
 
 use milena_protocol::{
     ErrorCode, Offset,
-    api::ApiKey,
+    api::{
+        ApiKey, JoinGroupRequest, JoinGroupResponse, join_group::request::JoinGroupRequestProtocol,
+    },
     records::{BatchBuilder, Codec},
 };
 
 use crate::{
-    client::{Client, batch, built, with_length},
+    client::{Client, batch, built, code, frame, with_length},
     process::{Folder, Process},
 };
 
@@ -106,4 +108,38 @@ fn hostile_20_bombs_of_every_codec() {
         assert!(expected.contains(&produced.code), "{codec:?}: {produced:?}");
     }
     scene.costs_at_most(16 << 10);
+}
+
+/// A JoinGroup of somebody whose client has a name of that length.
+fn newcomer(group: &str, name_len: usize) -> Vec<u8> {
+    let protocols = vec![JoinGroupRequestProtocol { name: "range", ..Default::default() }];
+    let request = JoinGroupRequest {
+        group_id: group,
+        session_timeout_ms: 30_000,
+        protocol_type: "consumer",
+        protocols,
+        ..Default::default()
+    };
+    let bytes = frame(ApiKey::JoinGroup, 9, 1, &request);
+    // The usual name stands behind length, key, version, correlation id and its own length.
+    let name = [&(name_len as u16).to_be_bytes()[..], &vec![b'n'; name_len]].concat();
+    with_length(&[&bytes[4..12], &name, &bytes[18..]].concat())
+}
+
+#[test]
+fn hostile_33_newcomers_with_long_names_and_groups_that_never_come_to_be() {
+    let mut scene = Scene::new("hostile-33");
+    let mut client = scene.process.client();
+    client.find_coordinator("g");
+    let others = (0..5000).map(|number| newcomer(&format!("group-{number}"), 10));
+    let flood = (0..3000).map(|_| newcomer("g", 32_000)).chain(others);
+    for bytes in flood {
+        client.send_bytes(&bytes).unwrap();
+        let answer = client.receive(ApiKey::JoinGroup, 9).unwrap();
+        let told = code(answer.read::<JoinGroupResponse<'_>>().error_code);
+        let expected = [ErrorCode::MemberIdRequired, ErrorCode::CoordinatorLoadInProgress];
+        assert!(expected.contains(&told), "{told:?}");
+    }
+    // Less than 4 KiB for each of them, where the frames were 100 MB.
+    scene.costs_at_most(32 << 10);
 }
