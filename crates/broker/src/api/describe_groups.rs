@@ -1,5 +1,6 @@
 //! DescribeGroups: classic groups with their members.
 
+use milena_env::HashSet;
 use milena_protocol::{
     ErrorCode,
     api::{
@@ -19,8 +20,14 @@ pub(super) async fn handle(call: &Call<'_>, request: DescribeGroupsRequest<'_>) 
     let may = |group: &&str| call.may(Operation::Describe, Resource::Group(group));
     let (allowed, denied): (Vec<&str>, Vec<&str>) = request.groups.into_iter().partition(may);
     let mut described = Vec::with_capacity(allowed.len());
+    let mut seen = HashSet::default();
     for group in allowed {
-        let description = call.ask_group(group, |groups, _| groups.describe_classic(group)).await;
+        // A short request shall not make an answer of any length.
+        let description = if seen.insert(group) {
+            call.ask_group(group, |groups, _| groups.describe_classic(group)).await
+        } else {
+            Err(GroupError::InvalidRequest(format!("Group {group} is named twice.")))
+        };
         let message = description.as_ref().err().map(ToString::to_string);
         described.push((group, description, message));
     }

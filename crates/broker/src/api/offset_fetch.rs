@@ -1,5 +1,6 @@
 //! OffsetFetch: how far have groups come?
 
+use milena_env::HashSet;
 use milena_metadata::image::MetadataImage;
 use milena_protocol::{
     ErrorCode, Uuid,
@@ -75,7 +76,13 @@ pub(super) async fn handle(call: &Call<'_>, request: OffsetFetchRequest<'_>) -> 
         return answer_old(call, &question, fetch(call, &image, &question).await);
     }
     let mut found = Vec::with_capacity(request.groups.len());
+    let mut seen = HashSet::default();
     for group in &request.groups {
+        // A short request shall not make an answer of any length.
+        if !seen.insert(group.group_id) {
+            found.push((group.group_id, Err(ErrorCode::InvalidRequest)));
+            continue;
+        }
         let topics = group.topics.as_ref().map(|topics| {
             let wanted = topics.iter().map(|topic| {
                 let known = image.topics.by_id(topic.topic_id).filter(|_| call.version >= 10);
@@ -182,10 +189,15 @@ fn everything(committed: &Committed) -> Vec<Found> {
     found
 }
 
-fn some(committed: &Committed, wanted: &[&Wanted<'_>]) -> Vec<Found> {
-    let of_topic = |topic: &&Wanted<'_>| {
+fn some<'a>(committed: &Committed, wanted: &[&Wanted<'a>]) -> Vec<Found> {
+    let mut seen = HashSet::default();
+    let of_topic = |topic: &&Wanted<'a>| {
         let partitions = topic.partitions.iter().map(|index| {
             let commit = committed.get(topic.name, *index);
+            // It may carry much metadata: the same holds here.
+            if commit.is_some() && !seen.insert((topic.name, *index)) {
+                return FoundPartition::refused(*index, ErrorCode::InvalidRequest);
+            }
             let commit = commit.filter(|commit| commit.is_of(topic.id)).cloned();
             FoundPartition { index: *index, commit, code: ErrorCode::None }
         });

@@ -6,8 +6,9 @@ use milena_protocol::{
     ErrorCode,
     api::{
         ApiKey, DescribeGroupsRequest, DescribeGroupsResponse, OffsetCommitRequest,
-        OffsetCommitResponse,
+        OffsetCommitResponse, OffsetFetchRequest, OffsetFetchResponse,
         offset_commit::request::{OffsetCommitRequestPartition, OffsetCommitRequestTopic},
+        offset_fetch::request::{OffsetFetchRequestGroup, OffsetFetchRequestTopics},
     },
 };
 
@@ -231,4 +232,41 @@ fn hostile_33_a_commit_of_a_huge_list_of_topics_is_answered_soon_or_refused_whol
     assert!(took < usual * 5 + Duration::from_millis(200), "{took:?}, alone {usual:?}");
     scene.all_is_well();
     assert_eq!(scene.bystander.committed("g", "news", &[0]).unwrap(), Ok(vec![1]));
+}
+
+#[test]
+fn hostile_33_what_is_asked_for_again_and_again_is_told_once() {
+    const TIMES: usize = 20_000;
+    let mut scene = Scene::with("");
+    let mut client = scene.rig.client();
+    client.find_coordinator("g");
+    assert_eq!(client.commit_with("g", "news", 7, &"m".repeat(4096)), ErrorCode::None);
+    let once = |codes: &[ErrorCode]| {
+        let (first, rest) = codes.split_first().unwrap();
+        assert_eq!((*first, rest.len()), (ErrorCode::None, TIMES - 1));
+        assert!(rest.iter().all(|code| *code == ErrorCode::InvalidRequest), "{:?}", rest[0]);
+    };
+
+    let (name, partition_indexes) = ("news", vec![0; TIMES]);
+    let topic = OffsetFetchRequestTopics { name, partition_indexes, ..Default::default() };
+    let (group_id, topics) = ("g", Some(vec![topic]));
+    let groups = vec![OffsetFetchRequestGroup { group_id, topics, ..Default::default() }];
+    let request = OffsetFetchRequest { groups, ..Default::default() };
+    let answer = client.call(ApiKey::OffsetFetch, 9, &request).unwrap();
+    let fetched: OffsetFetchResponse<'_> = answer.read();
+    let told = &fetched.groups[0].topics[0].partitions;
+    once(&told.iter().map(|it| code(it.error_code)).collect::<Vec<_>>());
+    assert_eq!((told[0].committed_offset, told[0].metadata.unwrap().len()), (7, 4096));
+
+    let all = OffsetFetchRequestGroup { group_id, topics: None, ..Default::default() };
+    let request = OffsetFetchRequest { groups: vec![all; TIMES], ..Default::default() };
+    let answer = client.call(ApiKey::OffsetFetch, 9, &request).unwrap();
+    let fetched: OffsetFetchResponse<'_> = answer.read();
+    once(&fetched.groups.iter().map(|it| code(it.error_code)).collect::<Vec<_>>());
+
+    let request = DescribeGroupsRequest { groups: vec!["g"; TIMES], ..Default::default() };
+    let answer = client.call(ApiKey::DescribeGroups, 5, &request).unwrap();
+    let described: DescribeGroupsResponse<'_> = answer.read();
+    once(&described.groups.iter().map(|it| code(it.error_code)).collect::<Vec<_>>());
+    scene.all_is_well();
 }
