@@ -76,9 +76,10 @@ tell() {
         kafka-python) python python/story_kafka_python.py "$ADDRESS" ;;
         groups-console) groups/console.sh "$ADDRESS" ;;
         groups-*)
-            build "${1#groups-}"
+            program=${1#groups-}
+            build "${program%-consumer}"
             ADDRESS=$given MILENA=${MILENA:-} BUILT=$cache KAFKA_LIBS=$KAFKA_LIBS \
-                python groups/story.py "${1#groups-}"
+                python groups/story.py "$program"
             ;;
         connect | streams)
             ../kafka/get-jars.sh >&2

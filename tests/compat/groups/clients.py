@@ -16,6 +16,10 @@ CLIENTS = {
     "kafka-python": [("range", "auto"), ("cooperative-sticky", "manual")],
     "aiokafka": [("roundrobin", "auto"), ("sticky", "manual")],
     "kafkajs": [("roundrobin", "auto"), ("roundrobin", "manual")],
+    # The broker assigns: by these assignors of its own, or by the one that it prefers.
+    "java-consumer": [("consumer-uniform", "auto"), ("consumer-range", "manual")],
+    "librdkafka-consumer": [("consumer", "manual"), ("consumer", "auto")],
+    "franz-go-consumer": [("consumer", "manual")],
 }
 
 PROGRAMS = {
@@ -33,4 +37,4 @@ PROGRAMS = {
 
 
 def command(client, *arguments):
-    return [*PROGRAMS[client], *arguments]
+    return [*PROGRAMS[client.removesuffix("-consumer")], *arguments]

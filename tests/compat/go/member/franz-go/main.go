@@ -13,11 +13,13 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 )
 
-var protocols = map[string]kgo.Opt{
-	"range":              kgo.Balancers(kgo.RangeBalancer()),
-	"roundrobin":         kgo.Balancers(kgo.RoundRobinBalancer()),
-	"sticky":             kgo.Balancers(kgo.StickyBalancer()),
-	"cooperative-sticky": kgo.Balancers(kgo.CooperativeStickyBalancer()),
+var protocols = map[string][]kgo.Opt{
+	"range":              {kgo.Balancers(kgo.RangeBalancer())},
+	"roundrobin":         {kgo.Balancers(kgo.RoundRobinBalancer())},
+	"sticky":             {kgo.Balancers(kgo.StickyBalancer())},
+	"cooperative-sticky": {kgo.Balancers(kgo.CooperativeStickyBalancer())},
+	// The broker assigns.
+	"consumer": {kgo.ServerSideBalancer(), kgo.Balancers(kgo.StickyBalancer())},
 }
 
 func complain(err error) {
@@ -33,11 +35,11 @@ func main() {
 	if commit == "auto" {
 		commits = kgo.AutoCommitInterval(200 * time.Millisecond)
 	}
-	client, err := kgo.NewClient(
-		kgo.SeedBrokers(address), kgo.ConsumeTopics(topic), kgo.ConsumerGroup(group), protocols[protocol],
+	client, err := kgo.NewClient(append(protocols[protocol],
+		kgo.SeedBrokers(address), kgo.ConsumeTopics(topic), kgo.ConsumerGroup(group),
 		kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()), commits, kgo.BlockRebalanceOnPoll(),
 		kgo.SessionTimeout(3*time.Second), kgo.HeartbeatInterval(300*time.Millisecond),
-	)
+	)...)
 	if err != nil {
 		panic(err)
 	}
