@@ -8,9 +8,10 @@ BUILT = os.environ.get("BUILT", "")
 
 CLIENTS = {
     "java": [("range", "auto"), ("roundrobin", "manual"), ("sticky", "auto"),
-             ("cooperative-sticky", "manual")],
-    "librdkafka": [("range", "manual"), ("roundrobin", "auto"), ("cooperative-sticky", "auto")],
-    "franz-go": [("cooperative-sticky", "auto"), ("range", "manual")],
+             ("cooperative-sticky", "manual"), ("static-range", "manual")],
+    "librdkafka": [("range", "manual"), ("roundrobin", "auto"), ("cooperative-sticky", "auto"),
+                   ("static-roundrobin", "auto")],
+    "franz-go": [("cooperative-sticky", "auto"), ("range", "manual"), ("static-sticky", "manual")],
     "sarama": [("sticky", "auto"), ("range", "manual")],
     "kafka-go": [("range", "auto"), ("roundrobin", "manual")],
     "kafka-python": [("range", "auto"), ("cooperative-sticky", "manual")],

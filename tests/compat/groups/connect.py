@@ -48,7 +48,8 @@ class Worker:
         self.log = f"{folder}/{name}.log"
         with open(self.log, "w") as log:
             self.process = subprocess.Popen(
-                [f"{HERE}/../../kafka/kafka", f"org.apache.kafka.connect.cli.{program}", *arguments],
+                [f"{HERE}/../../kafka/kafka", f"org.apache.kafka.connect.cli.{program}",
+                 *arguments],
                 stdout=log, stderr=log, env=os.environ | {
                     "KAFKA_JAVA_OPTIONS": "-Dkafka.log.level=WARN -XX:TieredStopAtLevel=1"})
         workers.append(self)
@@ -139,7 +140,8 @@ def alone():
 
 def request(port, method, path, body=None):
     asked = urllib.request.Request(
-        f"http://127.0.0.1:{port}{path}", method=method, headers={"Content-Type": "application/json"},
+        f"http://127.0.0.1:{port}{path}", method=method,
+        headers={"Content-Type": "application/json"},
         data=json.dumps(body).encode() if body else None)
     with urllib.request.urlopen(asked, timeout=60) as answer:
         return json.loads(answer.read() or "null")

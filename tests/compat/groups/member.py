@@ -2,6 +2,8 @@
 
 It prints a line `PARTITION OFFSET NUMBER` for each record before the record can be committed, and
 nothing else. On SIGTERM it commits what it has consumed, leaves the group and ends with 0.
+It is started as PROGRAM ADDRESS TOPIC GROUP auto|manual ASSIGNOR [INSTANCE]: with an instance id it
+is a static member, whose session lasts long enough for it to be started again.
 """
 import subprocess
 import tempfile

@@ -8,7 +8,7 @@ import sys
 import threading
 import time
 
-from confluent_kafka import ConsumerGroupTopicPartitions, Producer
+from confluent_kafka import ConsumerGroupTopicPartitions, KafkaError, KafkaException, Producer
 from confluent_kafka.admin import AdminClient, NewTopic
 
 from broker import Broker
@@ -67,9 +67,10 @@ class Story:
         (answer,) = question(admin).values()
         return answer.result(10)
 
-    def join(self):
+    def join(self, *instance):
         member = Member(command(
-            self.client, self.broker.address, self.topic, self.group, self.commit, self.protocol))
+            self.client, self.broker.address, self.topic, self.group, self.commit,
+            self.protocol.removeprefix("static-"), *instance))
         self.members.append(member)
         return member
 
@@ -122,7 +123,13 @@ class Story:
 
     def is_in(self, state):
         """Whether the group is in that state, with the members that we know."""
-        told = self.ask(lambda admin: admin.describe_consumer_groups([self.group]))
+        try:
+            told = self.ask(lambda admin: admin.describe_consumer_groups([self.group]))
+        except KafkaException as error:
+            # The first group's coordinator has to be made.
+            if error.args[0].code() == KafkaError.COORDINATOR_LOAD_IN_PROGRESS:
+                return False
+            raise
         return (told.state.name, len(told.members)) == (state, len(self.members))
 
     def depart(self, member):
@@ -169,6 +176,26 @@ class Story:
         self.ask(lambda admin: admin.delete_consumer_groups([self.group]))
         self.ask(lambda admin: admin.delete_topics([self.topic]))
 
+    def tell_of_static_members(self):
+        """One who is killed and comes again under its name, in time, has what it had; so have the
+        others, whom nobody disturbs."""
+        first, second, third = (self.join(name) for name in "abc")
+        self.wait_for("stable", lambda: self.is_in("STABLE"))
+        self.flow.start()
+        self.wait_for_records("three members read", self.members)
+        self.depart(second)
+        second.kill()
+        again = self.join("b")
+        self.wait_for_records("the one who came again reads", self.members)
+        self.settle()
+        owned = [{record[1] for record in one.seen} for one in (first, second, third, again)]
+        if owned[1] != owned[3] or sum(map(len, owned[:3])) != PARTITIONS:
+            raise SystemExit(f"who read what: {owned}")
+        for member in list(self.members):
+            self.depart(member)
+            member.leave()
+        self.ask(lambda admin: admin.delete_topics([self.topic]))
+
     def end(self):
         self.flow.flowing = False
         for member in self.members:
@@ -192,7 +219,10 @@ try:
         begun = time.monotonic()
         story = Story(broker, client, protocol, commit)
         try:
-            story.tell()
+            if protocol.startswith("static-"):
+                story.tell_of_static_members()
+            else:
+                story.tell()
         except BaseException:
             story.explain()
             raise

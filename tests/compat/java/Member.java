@@ -31,6 +31,10 @@ public final class Member {
             settings.put(
                 "partition.assignment.strategy", "org.apache.kafka.clients.consumer." + assignor);
         }
+        if (arguments.length > 5) {
+            settings.put("group.instance.id", arguments[5]);
+            settings.put("session.timeout.ms", 20000);
+        }
         return settings;
     }
 

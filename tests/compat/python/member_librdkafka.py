@@ -4,7 +4,7 @@ import sys
 
 from confluent_kafka import Consumer, KafkaException
 
-address, topic, group, commit, protocol = sys.argv[1:]
+address, topic, group, commit, protocol, *instance = sys.argv[1:]
 settings = {
     "bootstrap.servers": address, "group.id": group, "auto.offset.reset": "earliest",
     "enable.auto.commit": commit == "auto", "auto.commit.interval.ms": 200,
@@ -16,6 +16,8 @@ if protocol == "consumer":
 else:
     settings |= {"partition.assignment.strategy": protocol, "session.timeout.ms": 3000,
                  "heartbeat.interval.ms": 300}
+if instance:
+    settings |= {"group.instance.id": instance[0], "session.timeout.ms": 20000}
 stopped = []
 signal.signal(signal.SIGTERM, lambda *_: stopped.append(True))
 consumer = Consumer(settings)

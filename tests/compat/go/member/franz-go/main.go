@@ -35,11 +35,15 @@ func main() {
 	if commit == "auto" {
 		commits = kgo.AutoCommitInterval(200 * time.Millisecond)
 	}
-	client, err := kgo.NewClient(append(protocols[protocol],
+	options := protocols[protocol]
+	if len(os.Args) > 6 {
+		options = append(options, kgo.InstanceID(os.Args[6]), kgo.SessionTimeout(20*time.Second))
+	}
+	client, err := kgo.NewClient(append([]kgo.Opt{
 		kgo.SeedBrokers(address), kgo.ConsumeTopics(topic), kgo.ConsumerGroup(group),
 		kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()), commits, kgo.BlockRebalanceOnPoll(),
-		kgo.SessionTimeout(3*time.Second), kgo.HeartbeatInterval(300*time.Millisecond),
-	)...)
+		kgo.SessionTimeout(3 * time.Second), kgo.HeartbeatInterval(300 * time.Millisecond),
+	}, options...)...)
 	if err != nil {
 		panic(err)
 	}
