@@ -145,6 +145,7 @@ impl ToCode for GroupError {
             Self::UnreleasedInstanceId(_) => ErrorCode::UnreleasedInstanceId,
             Self::UnsupportedAssignor(_) => ErrorCode::UnsupportedAssignor,
             Self::InvalidRegularExpression(_) => ErrorCode::InvalidRegularExpression,
+            Self::UnsupportedVersion(_) => ErrorCode::UnsupportedVersion,
         }
     }
 }

@@ -11,13 +11,12 @@ use tokio::sync::oneshot;
 pub(crate) use milena_metadata::controller::Now;
 
 /// What a record takes beside its key and value, at most: lengths, deltas, attributes.
-const RECORD_OVERHEAD_BYTES: usize = 40;
+pub(crate) const RECORD_OVERHEAD_BYTES: usize = 40;
 
 /// What a core sees while it handles one event.
 #[derive(Debug)]
 pub(crate) struct Scene<'a> {
     pub(crate) now: Now,
-    #[expect(dead_code, reason = "the consumer protocol comes next")]
     pub(crate) image: &'a MetadataImage,
     pub(crate) config: &'a ServerConfig,
     pub(crate) random: &'a mut Random,

@@ -3,7 +3,6 @@
 use super::{super::CoordinatorError, record::WriteError};
 
 /// Each becomes the code of the same name.
-#[expect(dead_code, reason = "the consumer protocol comes next")]
 #[derive(Clone, Debug, thiserror::Error)]
 pub(crate) enum GroupError {
     #[error(transparent)]
@@ -45,4 +44,6 @@ pub(crate) enum GroupError {
     UnsupportedAssignor(String),
     #[error("{0}")]
     InvalidRegularExpression(String),
+    #[error("{0}")]
+    UnsupportedVersion(String),
 }

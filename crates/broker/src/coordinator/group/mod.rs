@@ -8,6 +8,7 @@ pub(crate) mod alarm;
 #[cfg_attr(not(test), expect(dead_code, reason = "the groups that call it come next"))]
 mod assignor;
 pub(crate) mod classic;
+pub(crate) mod consumer;
 mod error;
 pub(crate) mod offsets;
 pub(crate) mod record;
@@ -29,6 +30,7 @@ pub(crate) use error::GroupError;
 use self::{
     alarm::{Alarm, Alarms},
     classic::{ClassicGroup, Description},
+    consumer::ConsumerGroup,
     offsets::{Commit, CommitRequest, Committed, Expiry, PendingCommits},
 };
 use super::{Logged, Machine, Scene, What};
@@ -55,6 +57,7 @@ pub(crate) struct Group {
 pub(crate) enum Members {
     /// Also the group that has no members and never had: somebody keeps offsets under its name.
     Classic(ClassicGroup),
+    Consumer(ConsumerGroup),
 }
 
 impl Members {
@@ -62,6 +65,11 @@ impl Members {
     fn delete(&mut self, scene: &mut Scene<'_>) -> Result<(), GroupError> {
         match self {
             Self::Classic(group) => group.delete(scene),
+            Self::Consumer(group) => {
+                group.delete(scene)?;
+                *self = Self::Classic(ClassicGroup::new(Arc::clone(group.id())));
+                Ok(())
+            }
         }
     }
 }
@@ -78,6 +86,7 @@ impl Group {
     pub(crate) fn id(&self) -> &Arc<str> {
         match &self.members {
             Members::Classic(group) => group.id(),
+            Members::Consumer(group) => group.id(),
         }
     }
 
@@ -86,12 +95,14 @@ impl Group {
     pub(crate) const fn classic(&self) -> Option<&ClassicGroup> {
         match &self.members {
             Members::Classic(group) => Some(group),
+            Members::Consumer(_) => None,
         }
     }
 
     fn alarm(&mut self) -> &mut Alarm {
         match &mut self.members {
             Members::Classic(group) => group.alarm(),
+            Members::Consumer(group) => group.alarm(),
         }
     }
 
@@ -109,21 +120,46 @@ impl Group {
                 self.members = Members::Classic(ClassicGroup::replay(self.id(), value));
             }
             (Key::GroupMetadata(_), None) => {
-                self.members = Members::Classic(ClassicGroup::new(Arc::clone(self.id())));
+                if matches!(self.members, Members::Classic(_)) {
+                    self.members = Members::Classic(ClassicGroup::new(Arc::clone(self.id())));
+                }
             }
+            (
+                Key::ConsumerGroupMetadata(_)
+                | Key::ConsumerGroupPartitionMetadata(_)
+                | Key::ConsumerGroupMemberMetadata(_)
+                | Key::ConsumerGroupTargetAssignmentMetadata(_)
+                | Key::ConsumerGroupTargetAssignmentMember(_)
+                | Key::ConsumerGroupCurrentMemberAssignment(_)
+                | Key::ConsumerGroupRegularExpression(_),
+                _,
+            ) => self.replay_consumer(key, value),
             _ => {}
+        }
+    }
+
+    fn replay_consumer(&mut self, key: &Key<'_>, value: Option<&Value<'_>>) {
+        if value.is_some() && matches!(self.members, Members::Classic(_)) {
+            self.members = Members::Consumer(ConsumerGroup::new(Arc::clone(self.id())));
+        }
+        if let Members::Consumer(group) = &mut self.members
+            && !group.replay(key, value)
+        {
+            self.members = Members::Classic(ClassicGroup::new(Arc::clone(self.id())));
         }
     }
 
     fn loaded(&mut self, scene: &mut Scene<'_>) {
         match &mut self.members {
             Members::Classic(group) => group.loaded(scene),
+            Members::Consumer(group) => group.loaded(scene),
         }
     }
 
     fn on_time(&mut self, scene: &mut Scene<'_>) {
         match &mut self.members {
             Members::Classic(group) => group.on_time(scene),
+            Members::Consumer(group) => group.on_time(scene),
         }
     }
 
@@ -135,18 +171,21 @@ impl Group {
     ) -> Result<(), GroupError> {
         match &mut self.members {
             Members::Classic(group) => group.check_commit(&request.committer, scene),
+            Members::Consumer(group) => group.check_commit(request),
         }
     }
 
-    fn check_fetch(&self, _member_id: Option<&str>, _epoch: i32) -> Result<(), GroupError> {
+    fn check_fetch(&self, member_id: Option<&str>, epoch: i32) -> Result<(), GroupError> {
         match &self.members {
             Members::Classic(_) => Ok(()),
+            Members::Consumer(group) => group.check_fetch(member_id, epoch),
         }
     }
 
     fn check_offset_delete(&self) -> Result<(), GroupError> {
         match &self.members {
             Members::Classic(group) => group.check_offset_delete(),
+            Members::Consumer(_) => Ok(()),
         }
     }
 
@@ -154,18 +193,21 @@ impl Group {
     pub(crate) fn is_subscribed_to(&self, topic: &str) -> bool {
         match &self.members {
             Members::Classic(group) => group.is_subscribed_to(topic),
+            Members::Consumer(group) => group.is_subscribed_to(topic),
         }
     }
 
     fn expiry(&self) -> Expiry {
         match &self.members {
             Members::Classic(group) => group.expiry(),
+            Members::Consumer(_) => ConsumerGroup::expiry(),
         }
     }
 
     pub(crate) fn has_no_members(&self) -> bool {
         match &self.members {
             Members::Classic(group) => group.is_empty(),
+            Members::Consumer(group) => group.is_empty(),
         }
     }
 
@@ -174,6 +216,8 @@ impl Group {
         self.offsets.is_empty()
             && match &self.members {
                 Members::Classic(group) => group.is_nothing(),
+                // Its last record takes it away.
+                Members::Consumer(_) => false,
             }
     }
 }
@@ -233,6 +277,7 @@ impl Groups {
                 Members::Classic(classic) => {
                     ("classic", classic.state(), classic.protocol_type().into())
                 }
+                Members::Consumer(group) => ("consumer", group.state(), "consumer".into()),
             };
             Listed { id: Arc::clone(group.id()), protocol_type, state, kind }
         };
@@ -242,7 +287,7 @@ impl Groups {
     pub(crate) fn describe_classic(&self, id: &str) -> Result<Description, GroupError> {
         match self.get(id).map(|group| &group.members) {
             Some(Members::Classic(group)) => Ok(group.describe()),
-            None => Err(GroupError::GroupIdNotFound(id.to_owned())),
+            Some(Members::Consumer(_)) | None => Err(GroupError::GroupIdNotFound(id.to_owned())),
         }
     }
 
@@ -325,6 +370,14 @@ impl Machine for Groups {
     fn on_metadata(&mut self, delta: &Delta, scene: &mut Scene<'_>) {
         for topic in delta.deleted_topics.values() {
             self.forget_topic(topic, scene);
+        }
+        if delta.topics.is_empty() && delta.deleted_topics.is_empty() {
+            return;
+        }
+        for group in self.groups.values_mut() {
+            if let Members::Consumer(group) = &mut group.members {
+                group.on_metadata(delta, scene);
+            }
         }
     }
 }

@@ -7,7 +7,7 @@ use milena_protocol::{
     wire::Writer,
 };
 
-use super::super::{Scene, TooLarge};
+use super::super::{Scene, TooLarge, scene::RECORD_OVERHEAD_BYTES};
 
 /// The only version that keys have.
 const KEY_VERSION: i16 = 0;
@@ -22,6 +22,34 @@ pub(crate) enum WriteError {
     Encode(#[from] EncodeError),
 }
 
+/// A record as it will lie in the log.
+#[derive(Clone, Debug)]
+pub(crate) struct Encoded {
+    key: Vec<u8>,
+    value: Option<Vec<u8>>,
+}
+
+impl Encoded {
+    /// The room that it takes in a batch, at most.
+    pub(crate) fn size(&self) -> usize {
+        RECORD_OVERHEAD_BYTES + self.key.len() + self.value.as_ref().map_or(0, Vec::len)
+    }
+
+    pub(crate) fn push(&self, scene: &mut Scene<'_>) -> Result<Offset, TooLarge> {
+        scene.effects.push(scene.now.wall_ms, &self.key, self.value.as_deref())
+    }
+}
+
+/// A record, or the key's end where there is no value.
+pub(crate) fn encode(key: &Key<'_>, value: Option<&Value<'_>>) -> Result<Encoded, EncodeError> {
+    let key = prefixed(key.number(), |writer| key.encode(writer, KEY_VERSION))?;
+    let value = value.map(|value| {
+        let version = value_version(value);
+        prefixed(version, |writer| value.encode(writer, version))
+    });
+    Ok(Encoded { key, value: value.transpose()? })
+}
+
 /// Has a record appended, or the key's end where there is no value, and says where it will lie. The
 /// caller applies it.
 pub(crate) fn push(
@@ -29,12 +57,7 @@ pub(crate) fn push(
     key: &Key<'_>,
     value: Option<&Value<'_>>,
 ) -> Result<Offset, WriteError> {
-    let key = prefixed(key.number(), |writer| key.encode(writer, KEY_VERSION))?;
-    let value = value.map(|value| {
-        let version = value_version(value);
-        prefixed(version, |writer| value.encode(writer, version))
-    });
-    Ok(scene.effects.push(scene.now.wall_ms, &key, value.transpose()?.as_deref())?)
+    Ok(encode(key, value)?.push(scene)?)
 }
 
 /// A message behind the number that says how to read it.

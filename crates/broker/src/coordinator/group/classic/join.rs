@@ -119,6 +119,10 @@ impl Groups {
         } else if request.member_id.is_empty() || self.get(request.group).is_some() {
             self.on_new_group(request.group, |group: &mut Group| match &mut group.members {
                 Members::Classic(group) => group.join(request, scene, reply),
+                Members::Consumer(_) => {
+                    let refused = request.refused(GroupError::InconsistentGroupProtocol);
+                    scene.effects.reply(reply, Err(refused));
+                }
             });
             return;
         } else {

@@ -26,11 +26,12 @@ impl Groups {
         if group.is_empty() {
             return Err(GroupError::InvalidGroupId);
         }
-        let leave = |group: &mut Group| match &mut group.members {
-            Members::Classic(group) => group.leave(leaving, scene),
-        };
         let unknown = |it: &Leaving<'_>| Err(GroupError::UnknownMemberId(it.member_id.to_owned()));
         let nobody = || leaving.iter().map(unknown).collect();
+        let leave = |group: &mut Group| match &mut group.members {
+            Members::Classic(group) => group.leave(leaving, scene),
+            Members::Consumer(_) => nobody(),
+        };
         Ok(self.on_group(group, leave).unwrap_or_else(nobody))
     }
 }

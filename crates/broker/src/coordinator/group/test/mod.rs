@@ -2,17 +2,20 @@
 //! and time passes when the story says so.
 
 mod classic;
+mod consumer;
 mod offsets;
 
 use std::time::Duration;
 
 use milena_config::{Entry, ServerConfig, properties::Origin};
 use milena_env::Random;
-use milena_metadata::image::{Delta, MetadataImage, Replay};
+use milena_metadata::image::{Delta, MetadataImage, Replay, ResourceType};
 use milena_protocol::{
     Offset, Uuid,
     group::{Key, Value},
-    metadata::{PartitionRecord, RemoveTopicRecord, TopicRecord, Value as MetadataRecord},
+    metadata::{
+        ConfigRecord, PartitionRecord, RemoveTopicRecord, TopicRecord, Value as MetadataRecord,
+    },
     records::{Batch, Budget, Scratch},
 };
 use tokio::sync::oneshot;
@@ -151,6 +154,15 @@ impl Rig {
 
     pub(crate) fn delete_topic(&mut self, topic_id: Uuid) {
         self.metadata(&[MetadataRecord::RemoveTopicRecord(RemoveTopicRecord { topic_id })]);
+    }
+
+    pub(crate) fn configure_group(&mut self, group: &str, key: &str, value: &str) {
+        self.metadata(&[MetadataRecord::ConfigRecord(ConfigRecord {
+            resource_type: ResourceType::Group.number(),
+            resource_name: group,
+            name: key,
+            value: Some(value),
+        })]);
     }
 
     pub(crate) fn metadata(&mut self, records: &[MetadataRecord<'_>]) {
