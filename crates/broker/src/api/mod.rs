@@ -11,6 +11,8 @@ mod alter_user_scram_credentials;
 mod api_versions;
 mod call;
 mod configs;
+mod consumer_group_describe;
+mod consumer_group_heartbeat;
 mod create_acls;
 mod create_delegation_token;
 mod create_partitions;
@@ -66,20 +68,21 @@ use milena_protocol::{
     api::{
         AddRaftVoterRequest, AlterClientQuotasRequest, AlterConfigsRequest,
         AlterPartitionReassignmentsRequest, AlterReplicaLogDirsRequest,
-        AlterUserScramCredentialsRequest, ApiKey, ApiVersionsRequest, CreateAclsRequest,
-        CreateDelegationTokenRequest, CreatePartitionsRequest, CreateTopicsRequest,
-        DeleteAclsRequest, DeleteGroupsRequest, DeleteRecordsRequest, DeleteTopicsRequest,
-        DescribeAclsRequest, DescribeClientQuotasRequest, DescribeClusterRequest,
-        DescribeConfigsRequest, DescribeDelegationTokenRequest, DescribeGroupsRequest,
-        DescribeLogDirsRequest, DescribeProducersRequest, DescribeQuorumRequest,
-        DescribeTopicPartitionsRequest, DescribeUserScramCredentialsRequest, ElectLeadersRequest,
-        ExpireDelegationTokenRequest, FetchRequest, FindCoordinatorRequest,
-        GetTelemetrySubscriptionsRequest, HeartbeatRequest, IncrementalAlterConfigsRequest,
-        InitProducerIdRequest, JoinGroupRequest, LeaveGroupRequest, ListConfigResourcesRequest,
-        ListGroupsRequest, ListOffsetsRequest, ListPartitionReassignmentsRequest, MetadataRequest,
-        OffsetCommitRequest, OffsetDeleteRequest, OffsetFetchRequest, OffsetForLeaderEpochRequest,
-        PushTelemetryRequest, RemoveRaftVoterRequest, RenewDelegationTokenRequest,
-        SyncGroupRequest, UnregisterBrokerRequest, UpdateFeaturesRequest,
+        AlterUserScramCredentialsRequest, ApiKey, ApiVersionsRequest, ConsumerGroupDescribeRequest,
+        ConsumerGroupHeartbeatRequest, CreateAclsRequest, CreateDelegationTokenRequest,
+        CreatePartitionsRequest, CreateTopicsRequest, DeleteAclsRequest, DeleteGroupsRequest,
+        DeleteRecordsRequest, DeleteTopicsRequest, DescribeAclsRequest,
+        DescribeClientQuotasRequest, DescribeClusterRequest, DescribeConfigsRequest,
+        DescribeDelegationTokenRequest, DescribeGroupsRequest, DescribeLogDirsRequest,
+        DescribeProducersRequest, DescribeQuorumRequest, DescribeTopicPartitionsRequest,
+        DescribeUserScramCredentialsRequest, ElectLeadersRequest, ExpireDelegationTokenRequest,
+        FetchRequest, FindCoordinatorRequest, GetTelemetrySubscriptionsRequest, HeartbeatRequest,
+        IncrementalAlterConfigsRequest, InitProducerIdRequest, JoinGroupRequest, LeaveGroupRequest,
+        ListConfigResourcesRequest, ListGroupsRequest, ListOffsetsRequest,
+        ListPartitionReassignmentsRequest, MetadataRequest, OffsetCommitRequest,
+        OffsetDeleteRequest, OffsetFetchRequest, OffsetForLeaderEpochRequest, PushTelemetryRequest,
+        RemoveRaftVoterRequest, RenewDelegationTokenRequest, SyncGroupRequest,
+        UnregisterBrokerRequest, UpdateFeaturesRequest,
     },
     open_request,
 };
@@ -160,6 +163,8 @@ served! {
     alter_user_scram_credentials:
         AlterUserScramCredentials(AlterUserScramCredentialsRequest<'_>),
     api_versions: ApiVersions(ApiVersionsRequest<'_>),
+    consumer_group_describe: ConsumerGroupDescribe(ConsumerGroupDescribeRequest<'_>),
+    consumer_group_heartbeat: ConsumerGroupHeartbeat(ConsumerGroupHeartbeatRequest<'_>),
     create_acls: CreateAcls(CreateAclsRequest<'_>),
     create_delegation_token: CreateDelegationToken(CreateDelegationTokenRequest<'_>),
     create_partitions: CreatePartitions(CreatePartitionsRequest<'_>),

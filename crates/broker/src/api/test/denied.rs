@@ -401,6 +401,12 @@ fn groups(denied: &mut Denied) {
     denied.expect(ApiKey::DeleteGroups, &[GROUP], |group| api::DeleteGroupsRequest {
         groups_names: vec![group],
     });
+    denied.expect(ApiKey::ConsumerGroupHeartbeat, &[GROUP], |group_id| {
+        api::ConsumerGroupHeartbeatRequest { group_id, ..Default::default() }
+    });
+    denied.expect(ApiKey::ConsumerGroupDescribe, &[GROUP], |group| {
+        api::ConsumerGroupDescribeRequest { group_ids: vec![group], ..Default::default() }
+    });
     // Who may see no group sees none.
     denied.expect(ApiKey::ListGroups, &[], |_| api::ListGroupsRequest::default());
 }

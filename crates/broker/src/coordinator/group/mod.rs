@@ -5,14 +5,12 @@
 //! agree among themselves) or by the `consumer` protocol (the coordinator assigns).
 
 pub(crate) mod alarm;
-#[cfg_attr(not(test), expect(dead_code, reason = "the groups that call it come next"))]
 mod assignor;
 pub(crate) mod classic;
 pub(crate) mod consumer;
 mod error;
 pub(crate) mod offsets;
 pub(crate) mod record;
-#[cfg_attr(not(test), expect(dead_code, reason = "the groups that call it come next"))]
 mod regex;
 #[cfg(test)]
 mod test;

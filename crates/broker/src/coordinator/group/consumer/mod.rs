@@ -31,7 +31,7 @@ use milena_protocol::{
     group::{Key, Value},
 };
 
-pub(crate) use describe::ConsumerDescription;
+pub(crate) use describe::{ConsumerDescription, ConsumerMember, TopicAssignment};
 pub(crate) use heartbeat::{ConsumerHeartbeat, ConsumerHeartbeatAnswer, MaySee};
 
 use self::{

@@ -1,0 +1,77 @@
+//! ConsumerGroupHeartbeat: the one request by which members of a consumer group live. They say what
+//! they want and have, and are told what they get.
+
+use milena_protocol::{
+    ErrorCode,
+    api::{
+        ConsumerGroupHeartbeatRequest, ConsumerGroupHeartbeatResponse,
+        consumer_group_heartbeat::response::{Assignment, TopicPartitions},
+    },
+};
+
+use super::{Call, Outcome};
+use crate::{
+    authorizer::{Operation, Resource},
+    coordinator::group::consumer::{ConsumerHeartbeat, ConsumerHeartbeatAnswer, MaySee},
+    error_map::ToCode,
+};
+
+pub(super) async fn handle(call: &Call<'_>, request: ConsumerGroupHeartbeatRequest<'_>) -> Outcome {
+    let refuse = |code: ErrorCode, message: Option<&str>| {
+        call.answer(&ConsumerGroupHeartbeatResponse {
+            error_code: code as i16,
+            error_message: message,
+            ..Default::default()
+        })
+    };
+    let protocols = &call.broker().config().groups.protocols;
+    if !protocols.iter().any(|protocol| protocol == "consumer") {
+        return refuse(ErrorCode::UnsupportedVersion, None);
+    }
+    if !call.may(Operation::Read, Resource::Group(request.group_id)) {
+        return refuse(ErrorCode::GroupAuthorizationFailed, None);
+    }
+    let may_see = |topic: &str| call.may(Operation::Describe, Resource::Topic(topic));
+    if !request.subscribed_topic_names.iter().flatten().all(|topic| may_see(topic)) {
+        return refuse(ErrorCode::TopicAuthorizationFailed, None);
+    }
+    let owned = request
+        .topic_partitions
+        .map(|owned| owned.into_iter().map(|topic| (topic.topic_id, topic.partitions)).collect());
+    let host = call.client_host();
+    let beat = ConsumerHeartbeat {
+        version: call.version,
+        group: request.group_id,
+        member_id: request.member_id,
+        member_epoch: request.member_epoch,
+        instance_id: request.instance_id,
+        rack_id: request.rack_id,
+        rebalance_timeout_ms: request.rebalance_timeout_ms,
+        topics: request.subscribed_topic_names,
+        pattern: request.subscribed_topic_regex,
+        assignor: request.server_assignor,
+        owned,
+        client_id: call.client_id.unwrap_or_default(),
+        client_host: &host,
+        may_see: MaySee(&may_see),
+    };
+    let asked = call.ask_group(beat.group, |groups, scene| groups.consumer_heartbeat(&beat, scene));
+    match asked.await {
+        Ok(answer) => tell(call, answer),
+        Err(error) => refuse(error.code(), Some(&error.to_string())),
+    }
+}
+
+fn tell(call: &Call<'_>, answer: ConsumerHeartbeatAnswer) -> Outcome {
+    let assignment = answer.assignment.map(|topics| {
+        let topic = |(topic_id, partitions)| TopicPartitions { topic_id, partitions };
+        Assignment { topic_partitions: topics.into_iter().map(topic).collect() }
+    });
+    call.answer(&ConsumerGroupHeartbeatResponse {
+        member_id: Some(&answer.member_id),
+        member_epoch: answer.member_epoch,
+        heartbeat_interval_ms: answer.heartbeat_interval_ms,
+        assignment,
+        ..Default::default()
+    })
+}
