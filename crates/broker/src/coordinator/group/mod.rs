@@ -52,10 +52,11 @@ pub(crate) struct Group {
 
 /// By which protocol a group's members come together.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "most groups are classic, and need no other place")]
 pub(crate) enum Members {
     /// Also the group that has no members and never had: somebody keeps offsets under its name.
     Classic(ClassicGroup),
-    Consumer(ConsumerGroup),
+    Consumer(Box<ConsumerGroup>),
 }
 
 impl Members {
@@ -138,7 +139,7 @@ impl Group {
 
     fn replay_consumer(&mut self, key: &Key<'_>, value: Option<&Value<'_>>) {
         if value.is_some() && matches!(self.members, Members::Classic(_)) {
-            self.members = Members::Consumer(ConsumerGroup::new(Arc::clone(self.id())));
+            self.members = Members::Consumer(Box::new(ConsumerGroup::new(Arc::clone(self.id()))));
         }
         if let Members::Consumer(group) = &mut self.members
             && !group.replay(key, value)
@@ -157,7 +158,10 @@ impl Group {
     fn on_time(&mut self, scene: &mut Scene<'_>) {
         match &mut self.members {
             Members::Classic(group) => group.on_time(scene),
-            Members::Consumer(group) => group.on_time(scene),
+            Members::Consumer(group) => {
+                group.on_time(scene);
+                self.hand_over_if_classic(scene);
+            }
         }
     }
 

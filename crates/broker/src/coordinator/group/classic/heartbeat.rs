@@ -24,7 +24,7 @@ impl Groups {
         }
         let beat = |group: &mut Group| match &mut group.members {
             Members::Classic(group) => group.heartbeat(request, scene),
-            Members::Consumer(_) => Err(GroupError::UnknownMemberId(request.member_id.to_owned())),
+            Members::Consumer(group) => group.beat(request, scene),
         };
         let unknown = || Err(GroupError::UnknownMemberId(request.member_id.to_owned()));
         self.on_group(request.group, beat).unwrap_or_else(unknown)

@@ -8,7 +8,7 @@ use milena_env::HashSet;
 use super::{
     super::{
         super::{Reply, Scene},
-        Group, GroupError, Groups, Members,
+        Group, GroupError, Groups,
     },
     ClassicGroup, Phase,
     member::{Member, milliseconds},
@@ -74,7 +74,7 @@ pub(crate) struct JoinRefused {
 
 impl JoinRequest<'_> {
     /// Each protocol once, by the first that bears its name.
-    pub(super) fn distinct_protocols(&self) -> impl Iterator<Item = (&str, &[u8])> {
+    pub(in super::super) fn distinct_protocols(&self) -> impl Iterator<Item = (&str, &[u8])> {
         let mut seen = HashSet::default();
         self.protocols.iter().copied().filter(move |(name, _)| seen.insert(*name))
     }
@@ -90,7 +90,7 @@ impl JoinRequest<'_> {
         sizes.max().unwrap_or_default()
     }
 
-    fn refused(&self, error: GroupError) -> JoinRefused {
+    pub(in super::super) fn refused(&self, error: GroupError) -> JoinRefused {
         let member_id = match &error {
             GroupError::MemberIdRequired(given) => given.as_str(),
             GroupError::GroupMaxSizeReached(_) => "",
@@ -117,13 +117,8 @@ impl Groups {
         } else if request.protocols.len() > GROUP_PROTOCOLS_MAX {
             GroupError::InvalidRequest(format!("more than {GROUP_PROTOCOLS_MAX} protocols"))
         } else if request.member_id.is_empty() || self.get(request.group).is_some() {
-            self.on_new_group(request.group, |group: &mut Group| match &mut group.members {
-                Members::Classic(group) => group.join(request, scene, reply),
-                Members::Consumer(_) => {
-                    let refused = request.refused(GroupError::InconsistentGroupProtocol);
-                    scene.effects.reply(reply, Err(refused));
-                }
-            });
+            let join = |group: &mut Group| group.join(request, scene, reply);
+            self.on_new_group(request.group, join);
             return;
         } else {
             GroupError::UnknownMemberId(request.member_id.to_owned())
@@ -133,7 +128,12 @@ impl Groups {
 }
 
 impl ClassicGroup {
-    fn join(&mut self, request: &JoinRequest<'_>, scene: &mut Scene<'_>, reply: Reply<JoinAnswer>) {
+    pub(in super::super) fn join(
+        &mut self,
+        request: &JoinRequest<'_>,
+        scene: &mut Scene<'_>,
+        reply: Reply<JoinAnswer>,
+    ) {
         let error = match self.seat(request, scene) {
             Ok(Seat::New(id)) => return self.add(id, request, scene, reply),
             Ok(Seat::Own(id)) => return self.rejoin(id, request, scene, reply),

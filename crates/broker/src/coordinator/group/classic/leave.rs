@@ -29,10 +29,14 @@ impl Groups {
         let unknown = |it: &Leaving<'_>| Err(GroupError::UnknownMemberId(it.member_id.to_owned()));
         let nobody = || leaving.iter().map(unknown).collect();
         let leave = |group: &mut Group| match &mut group.members {
-            Members::Classic(group) => group.leave(leaving, scene),
-            Members::Consumer(_) => nobody(),
+            Members::Classic(group) => Ok(group.leave(leaving, scene)),
+            Members::Consumer(consumers) => {
+                let left = consumers.leave_all(leaving, scene);
+                group.hand_over_if_classic(scene);
+                left
+            }
         };
-        Ok(self.on_group(group, leave).unwrap_or_else(nobody))
+        self.on_group(group, leave).unwrap_or_else(|| Ok(nobody()))
     }
 }
 

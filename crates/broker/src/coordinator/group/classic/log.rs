@@ -5,6 +5,7 @@ use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use milena_protocol::{
+    EncodeError,
     consumer::ConsumerProtocolSubscription,
     group::{
         GroupMetadataKey, GroupMetadataValue, Key, Value, group_metadata::value::MemberMetadata,
@@ -15,7 +16,7 @@ use milena_protocol::{
 use super::{
     super::{
         super::Scene,
-        record::{self, WriteError},
+        record::{self, Encoded, WriteError},
     },
     ClassicGroup, GroupError, Phase,
     member::{Member, Protocol, record_bytes},
@@ -60,6 +61,13 @@ impl ClassicGroup {
 
     /// Writes the group as it is.
     pub(super) fn write(&mut self, scene: &mut Scene<'_>) -> Result<(), WriteError> {
+        self.encode()?.push(scene)?;
+        self.has_record = true;
+        Ok(())
+    }
+
+    /// The group as it is, as a record.
+    pub(in super::super) fn encode(&self) -> Result<Encoded, EncodeError> {
         let protocol = self.protocol.as_deref().unwrap_or_default();
         let subscriptions: Vec<Bytes> =
             self.members.values().map(|member| member.metadata(protocol)).collect();
@@ -83,9 +91,7 @@ impl ClassicGroup {
             members: members.collect(),
         };
         let key = Key::GroupMetadata(GroupMetadataKey { group: &self.id });
-        record::push(scene, &key, Some(&Value::GroupMetadata(value)))?;
-        self.has_record = true;
-        Ok(())
+        record::encode(&key, Some(&Value::GroupMetadata(value)))
     }
 
     /// Takes its record away; it has no members.

@@ -14,6 +14,7 @@ mod join;
 mod leave;
 mod log;
 mod member;
+mod migrate;
 mod rebalance;
 mod replace;
 mod seat;
@@ -30,7 +31,8 @@ pub(crate) use self::{
     heartbeat::HeartbeatRequest,
     join::{JoinAnswer, JoinRefused, JoinRequest, Joined},
     leave::Leaving,
-    sync::{SyncAnswer, SyncRequest},
+    migrate::{HandedOver, Handover},
+    sync::{SyncAnswer, SyncRequest, Synced},
 };
 use self::{member::Member, rebalance::Gathering};
 use super::{

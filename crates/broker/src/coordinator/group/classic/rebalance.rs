@@ -35,7 +35,7 @@ impl ClassicGroup {
         }
     }
 
-    pub(super) fn prepare_rebalance(&mut self, reason: &str, scene: &mut Scene<'_>) {
+    pub(in super::super) fn prepare_rebalance(&mut self, reason: &str, scene: &mut Scene<'_>) {
         let (state, generation, now) = (self.state(), self.generation, scene.now.elapsed);
         tracing::info!(group = %self.id, state, generation, reason, "rebalance");
         if self.phase == Phase::CompletingRebalance {

@@ -47,9 +47,9 @@ impl Groups {
         } else if self.get(request.group).is_some() {
             self.on_group(request.group, |group: &mut Group| match &mut group.members {
                 Members::Classic(group) => group.sync(request, scene, reply),
-                Members::Consumer(_) => {
-                    let unknown = GroupError::UnknownMemberId(request.member_id.to_owned());
-                    scene.effects.reply(reply, Err(unknown));
+                Members::Consumer(group) => {
+                    let synced = group.sync(request, scene);
+                    scene.effects.reply(reply, synced);
                 }
             });
             return;

@@ -60,6 +60,7 @@ impl ConsumerGroup {
                 self.apply(change);
             }
             self.is_up_to_date = false;
+            self.successor = None;
             self.begin_sessions(scene);
             self.set_alarm();
         }

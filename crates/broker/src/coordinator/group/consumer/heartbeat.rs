@@ -3,13 +3,10 @@
 use std::{fmt, sync::Arc};
 
 use milena_config::ServerConfig;
-use milena_protocol::{
-    Uuid,
-    group::{GroupMetadataKey, Key},
-};
+use milena_protocol::Uuid;
 
 use super::{
-    super::{super::Scene, Group, GroupError, Groups, Members, record},
+    super::{super::Scene, Group, GroupError, Groups, Members},
     Change, ConsumerGroup, Draft,
     member::{AWAY, GONE, Metadata},
     reconcile::Claimed,
@@ -185,23 +182,13 @@ impl Group {
         request: &ConsumerHeartbeat<'_>,
         scene: &mut Scene<'_>,
     ) -> Result<ConsumerHeartbeatAnswer, GroupError> {
-        let classic = match &mut self.members {
-            Members::Consumer(group) => return group.heartbeat(Draft::default(), request, scene),
-            Members::Classic(classic) => classic,
+        let answer = match &mut self.members {
+            Members::Consumer(group) => group.heartbeat(Draft::default(), request, scene),
+            Members::Classic(_) if request.joins() => self.become_consumer(request, scene),
+            Members::Classic(_) => Err(GroupError::GroupIdNotFound(request.group.to_owned())),
         };
-        if !request.joins() || !classic.is_empty() {
-            return Err(GroupError::GroupIdNotFound(request.group.to_owned()));
-        }
-        let id = Arc::clone(classic.id());
-        let mut draft = Draft::default();
-        if !classic.is_nothing() {
-            let key = Key::GroupMetadata(GroupMetadataKey { group: &id });
-            draft.put(record::encode(&key, None).map_err(record::WriteError::from)?);
-        }
-        let mut group = ConsumerGroup::new(id);
-        let answer = group.heartbeat(draft, request, scene)?;
-        self.members = Members::Consumer(group);
-        Ok(answer)
+        self.hand_over_if_classic(scene);
+        answer
     }
 }
 
@@ -233,7 +220,8 @@ impl ConsumerGroup {
             Some(metadata) => self.subscribe(&id, metadata, draft)?,
             None => super::subscription::Changed::default(),
         };
-        self.catch_up(changed, request.may_see, draft, scene)?;
+        let found = self.resolve_patterns(request.may_see, draft, scene)?;
+        self.catch_up(changed.names || changed.to_known_pattern || found, draft, scene)?;
         self.update_target(settings, draft, scene)?;
         let is_other = self.reconcile(&id, claimed, changed.any(), draft, scene)?;
         let missing = || GroupError::UnknownMemberId(id.to_string());

@@ -6,6 +6,9 @@
 //! member goes there by itself (`reconcile`): first it gives up what it shall not have, then it gets
 //! what nobody has any more. So no partition ever has two owners, and nobody waits for the slowest.
 //!
+//! Members of the classic protocol are taken in as well (`guest`, `embedded`), and the whole group
+//! goes from one protocol to the other when its members do (`migrate`).
+//!
 //! Every change is a record (`change`, `replay`), and what one event changes is written as a whole
 //! (`draft`).
 
@@ -13,10 +16,13 @@ mod change;
 mod commit;
 mod describe;
 mod draft;
+mod embedded;
+mod guest;
 mod hash;
 mod heartbeat;
 mod join;
 mod member;
+mod migrate;
 mod reconcile;
 mod replay;
 mod settings;
@@ -38,6 +44,7 @@ use self::{
     change::{Change, Epoch, TargetEpoch},
     draft::Draft,
     member::Member,
+    migrate::Successor,
     subscription::Resolved,
 };
 use super::{super::Scene, GroupError, alarm::Alarm, assignor::Assignment, offsets::Expiry};
@@ -73,6 +80,8 @@ pub(crate) struct ConsumerGroup {
     is_up_to_date: bool,
     /// Whether there are topics that the regular expressions have not seen.
     has_new_topics: bool,
+    /// What it goes on as, from the end of this event on.
+    successor: Option<Successor>,
 }
 
 impl ConsumerGroup {
@@ -93,6 +102,7 @@ impl ConsumerGroup {
             held: BTreeMap::new(),
             is_up_to_date: false,
             has_new_topics: true,
+            successor: None,
         }
     }
 
@@ -137,6 +147,10 @@ impl ConsumerGroup {
         };
         let missed: Vec<_> = self.members.iter().filter_map(missed).collect();
         for (id, why) in missed {
+            if self.successor.is_some() {
+                // The others are looked for there.
+                return;
+            }
             tracing::info!(group = %self.id, member = %id, why, "member removed");
             let fence = |group: &mut Self, draft: &mut Draft, scene: &mut Scene<'_>| {
                 group.remove_members(&[id], draft, scene)
@@ -195,6 +209,9 @@ impl ConsumerGroup {
         draft: &mut Draft,
         scene: &Scene<'_>,
     ) -> Result<(), GroupError> {
+        if self.become_classic_without(ids, draft, scene)? {
+            return Ok(());
+        }
         for id in ids {
             self.remove_member(id, draft)?;
         }

@@ -74,16 +74,14 @@ impl ConsumerGroup {
         Ok(())
     }
 
-    /// Begins a new epoch if the members want something else now, or the topics have changed.
+    /// Begins a new epoch if it must, because the members want something else now, or if the topics
+    /// have changed.
     pub(super) fn catch_up(
         &mut self,
-        changed: Changed,
-        may_see: MaySee<'_>,
+        must_begin: bool,
         draft: &mut Draft,
         scene: &Scene<'_>,
     ) -> Result<(), GroupError> {
-        let found = self.resolve_patterns(may_see, draft, scene)?;
-        let must_begin = changed.names || changed.to_known_pattern || found;
         if !must_begin && self.is_up_to_date {
             return Ok(());
         }
@@ -107,7 +105,7 @@ impl ConsumerGroup {
 
     /// Finds out what the regular expressions stand for, all at once and not too often. Whether
     /// that is something else than before.
-    fn resolve_patterns(
+    pub(super) fn resolve_patterns(
         &mut self,
         may_see: MaySee<'_>,
         draft: &mut Draft,

@@ -2,6 +2,7 @@
 
 mod fences;
 mod members;
+mod migration;
 mod random;
 mod topics;
 
