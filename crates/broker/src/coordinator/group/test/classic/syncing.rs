@@ -5,7 +5,7 @@ use std::sync::Arc;
 use milena_protocol::group::{Key, Value};
 
 use super::{
-    GroupError, JoinRequest, Joined, Rig, SyncRequest, T, consumer, known, seconds, synced,
+    GroupError, JoinRequest, Joined, Rig, SyncRequest, T, consumer, known, leaves, seconds, synced,
 };
 
 /// A generation of this many has begun; its leader comes first.
@@ -62,6 +62,31 @@ fn a_stable_group_is_one_record() {
     assert_eq!((member.client_id, member.client_host), ("c", "/127.0.0.1"));
     assert_eq!((member.session_timeout, member.rebalance_timeout), (10_000, 60_000));
     assert_eq!((member.subscription, member.assignment), (T, &b"0"[..]));
+}
+
+/// What the serializer of Kafka 4.3.1 writes for the same group; only the member's id is its own.
+#[test]
+fn the_bytes_of_a_group_are_kafkas() {
+    let mut rig = Rig::new(&[]);
+    let (ids, _) = rig.stable(&[JoinRequest { instance_id: Some("i"), ..consumer() }]);
+    assert!(rig.leave(&[leaves(&ids[0])])[0].is_ok());
+    let id = [&(ids[0].len() as u16).to_be_bytes(), ids[0].as_bytes()].concat();
+    let stable = [
+        bytes("00030008636f6e73756d657200000001000572616e6765"),
+        id.clone(),
+        bytes("0000018bcfe573b800000001"),
+        id,
+        bytes("000169000163000a2f3132372e302e302e310000ea6000002710"),
+        bytes("0000000d000000000001000174ffffffff0000000130"),
+    ];
+    let empty = bytes("00030008636f6e73756d657200000002ffffffff0000018bcfe57f7000000000");
+    let key = bytes("0002000167");
+    assert_eq!(rig.log, [(key.clone(), Some(stable.concat())), (key, Some(empty))]);
+}
+
+fn bytes(hex: &str) -> Vec<u8> {
+    let digits = hex.as_bytes().chunks(2).map(|two| std::str::from_utf8(two).unwrap());
+    digits.map(|two| u8::from_str_radix(two, 16).unwrap()).collect()
 }
 
 #[test]
