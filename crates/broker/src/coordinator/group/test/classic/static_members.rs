@@ -3,8 +3,8 @@
 use milena_protocol::group::Value;
 
 use super::{
-    Committer, GroupError, HeartbeatRequest, JoinRequest, Leaving, Rig, SyncRequest, T, consumer,
-    known, seconds, synced,
+    Committer, GroupError, HeartbeatRequest, JoinRequest, Leaving, Rig, SyncRequest, T, U,
+    consumer, known, seconds, synced,
 };
 
 fn instance(id: &str) -> JoinRequest<'_> {
@@ -44,6 +44,19 @@ fn a_static_member_comes_back_to_its_assignment_and_nobody_notices() {
         other => panic!("{other:?}"),
     });
     assert_eq!(leaders.collect::<Vec<_>>().len(), 2);
+}
+
+#[test]
+fn a_static_member_that_comes_back_may_read_something_else() {
+    let mut rig = Rig::new(&[]);
+    rig.stable(&[instance("a")]);
+    rig.joined(&JoinRequest { protocols: vec![("range", U)], ..instance("a") });
+    assert_eq!(rig.state(), "Stable");
+    for _ in 0..2 {
+        let group = rig.groups.get("g").unwrap();
+        assert_eq!((group.is_subscribed_to("t"), group.is_subscribed_to("u")), (false, true));
+        rig.reload();
+    }
 }
 
 #[test]
