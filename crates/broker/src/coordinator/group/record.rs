@@ -25,8 +25,8 @@ pub(crate) enum WriteError {
 /// A record as it will lie in the log.
 #[derive(Clone, Debug)]
 pub(crate) struct Encoded {
-    key: Vec<u8>,
-    value: Option<Vec<u8>>,
+    pub(super) key: Vec<u8>,
+    pub(super) value: Option<Vec<u8>>,
 }
 
 impl Encoded {

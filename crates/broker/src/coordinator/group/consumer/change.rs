@@ -12,7 +12,7 @@ use super::{
 use crate::coordinator::group::GroupError;
 
 /// With nothing in it where the key is no more.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Change {
     Epoch(Option<Epoch>),
     /// Kafka before 4.1 kept here what it knew of the topics. Only that it is there is of interest:

@@ -227,6 +227,8 @@ impl ConsumerGroup {
         let missing = || GroupError::UnknownMemberId(id.to_string());
         let member = self.members.get_mut(&id).ok_or_else(missing)?;
         member.begin_session(settings.session, scene.now.elapsed);
+        // It does not speak the classic protocol, or no longer.
+        (member.deadlines.join, member.deadlines.sync) = (None, None);
         if let Some(first) = member.deadlines.first() {
             self.alarm.by(first);
         }

@@ -54,7 +54,9 @@ impl ConsumerGroup {
         if let Some(before) = self.static_members.get(instance).cloned() {
             self.check_released(&before, instance, &id)?;
             self.replace(&before, &id, draft)?;
-            tracing::info!(group = %self.id, instance, member = %id, %before, "static member is back");
+            tracing::info!(
+                group = %self.id, instance, member = %id, %before, "static member is back"
+            );
         } else {
             tracing::info!(group = %self.id, instance, member = %id, "static member joins");
         }

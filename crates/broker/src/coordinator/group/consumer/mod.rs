@@ -3,8 +3,9 @@
 //!
 //! A change of who is there or of what there is to read begins a new epoch of the group
 //! (`subscription`). For it a `target` is computed: who shall have which partition in the end. Each
-//! member goes there by itself (`reconcile`): first it gives up what it shall not have, then it gets
-//! what nobody has any more. So no partition ever has two owners, and nobody waits for the slowest.
+//! member goes there by itself (`reconcile`): first it gives up what it shall not have, then it
+//! gets what nobody has any more. So no partition ever has two owners, and nobody waits for the
+//! slowest.
 //!
 //! Members of the classic protocol are taken in as well (`guest`, `embedded`), and the whole group
 //! goes from one protocol to the other when its members do (`migrate`).
@@ -28,6 +29,8 @@ mod replay;
 mod settings;
 mod subscription;
 mod target;
+#[cfg(test)]
+mod test;
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
