@@ -89,6 +89,7 @@ impl Partitions {
         let mut changed = Topic::clone(&topic);
         changed.set(index, Some(Arc::clone(&moved)));
         self.insert(changed);
+        relocation.leave();
         old.disturbed();
         Ok(Some(moved))
     }

@@ -153,18 +153,20 @@ impl Relocation {
     }
 
     /// Moves the partition, for which its appends are refused until somebody appends to the log
-    /// that this answers. Where it fails everything is as before.
+    /// that this answers. Where it fails everything is as before; else the old log is to be
+    /// [left](Self::leave) when everybody finds the new one.
     pub fn finish(&self) -> Result<Arc<Log>, StorageError> {
-        let alone = self.log.compaction.take();
+        let _alone = self.log.compaction.take();
         self.log.refuse_appends();
-        let moved = self.hand_over().inspect_err(|_| self.log.welcome_appends())?;
-        drop(alone);
-        // It lies there now. If this fails the directory is offline or full, and the next start
-        // finds two that hold the same.
+        self.hand_over().inspect_err(|_| self.log.welcome_appends())
+    }
+
+    /// Deletes the old log. If this fails its directory is offline or full, and the next start
+    /// finds two that hold the same.
+    pub fn leave(&self) {
         if let Err(error) = self.from.delete(self.log.name()) {
             tracing::error!(partition = %self.log.name(), %error, "moved, but not deleted here");
         }
-        Ok(moved)
     }
 
     fn hand_over(&self) -> Result<Arc<Log>, StorageError> {

@@ -19,7 +19,9 @@ fn both(rig: &Rig) -> [Arc<LogDirectory>; 2] {
 fn move_whole(from: &Arc<LogDirectory>, to: &Arc<LogDirectory>) -> Arc<Log> {
     let relocation = Relocation::begin(from, to, &partition("orders")).unwrap().unwrap();
     relocation.catch_up(&|| true).unwrap();
-    relocation.finish().unwrap()
+    let moved = relocation.finish().unwrap();
+    relocation.leave();
+    moved
 }
 
 /// Twenty batches of a producer in two epochs, of which the first records are deleted.
@@ -55,6 +57,7 @@ fn a_partition_moves_with_all_that_is_known_of_it_while_it_is_written() {
     log.delete_records(Offset(13));
     let expected: Vec<String> = values(&log);
     let moved = relocation.finish().unwrap();
+    relocation.leave();
 
     assert!(append(&log, batch(&["too late"]), 1).is_err());
     assert!(from.log(&partition("orders")).is_none());
@@ -120,8 +123,9 @@ fn a_crash_while_a_partition_moves_leaves_one_whole_log() {
         let relocation = Relocation::begin(&from, &to, &partition("orders"));
         if let Ok(Some(relocation)) = relocation
             && relocation.catch_up(&|| true).is_ok()
+            && relocation.finish().is_ok()
         {
-            let _ = relocation.finish();
+            relocation.leave();
         }
         drop((log, from, to));
         rig.crash();
