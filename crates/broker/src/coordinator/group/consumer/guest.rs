@@ -71,7 +71,7 @@ impl ConsumerGroup {
         }
         let (_, first) = protocols.first().copied().ok_or_else(inconsistent)?;
         let told = Subscription::read(first, scene.image).ok_or_else(inconsistent)?;
-        let id = self.admit_guest(request, scene)?;
+        let id = self.admit_guest(request, &told, scene)?;
         let makes_classic = self.would_be_classic_with(request, &id, scene);
         let id = self.seat_guest(id, request, draft)?;
 
@@ -145,16 +145,21 @@ impl ConsumerGroup {
         guests.all(|guest| guest.protocols.iter().any(|(name, _)| **name == *protocol))
     }
 
-    /// Under which id it joins.
+    /// Under which id it joins. Who is no member any more has lost what it still has, and must hear
+    /// of it: only with nothing may it come as somebody new.
     fn admit_guest(
         &self,
         request: &JoinRequest<'_>,
+        told: &Subscription,
         scene: &mut Scene<'_>,
     ) -> Result<Arc<str>, GroupError> {
         if !request.member_id.is_empty() {
             return match request.instance_id {
                 Some(instance) => self.known_instance(instance, request.member_id),
-                None => Ok(request.member_id.into()),
+                None if told.owned.iter().all(|(_, all)| all.is_empty()) => {
+                    Ok(request.member_id.into())
+                }
+                None => self.known(request.member_id),
             };
         }
         let id = Uuid::from_be_bytes(scene.random.uuid()).to_string();

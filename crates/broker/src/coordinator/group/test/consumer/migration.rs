@@ -5,6 +5,7 @@ use std::{
     time::Duration,
 };
 
+use milena_env::Random;
 use milena_protocol::{
     consumer::{
         ConsumerProtocolAssignment, ConsumerProtocolSubscription,
@@ -358,4 +359,95 @@ fn guests_are_fenced_by_their_generation_and_by_what_they_speak() {
     let leaving = Leaving { member_id: "nobody", instance_id: None, reason: "" };
     let left = rig.happens(|groups, scene| groups.leave("g", &[leaving], scene)).unwrap();
     assert!(matches!(left[..], [Err(GroupError::UnknownMemberId(_))]), "{left:?}");
+}
+
+/// Whether it is still a member after what it was told.
+fn is_member<T: std::fmt::Debug>(told: Result<T, GroupError>) -> bool {
+    match told {
+        Ok(_) | Err(GroupError::RebalanceInProgress) => true,
+        Err(GroupError::UnknownMemberId(_)) => false,
+        Err(error) => panic!("{error}"),
+    }
+}
+
+fn check_owners(rig: &mut Rig, guests: &[Guest], consumers: &[Consumer]) {
+    let members = describe(rig).unwrap().members;
+    let is_there = |id: &str| members.iter().any(|member| *member.id == *id);
+    let of_guests = guests.iter().flat_map(|it| it.has.iter().map(|at| (*at, &*it.id)));
+    let of_consumers = consumers.iter().flat_map(|it| it.has.iter().map(|(_, at)| (*at, &*it.id)));
+    let mut owners = BTreeMap::new();
+    for (partition, owner) in of_guests.chain(of_consumers).filter(|(_, id)| is_there(id)) {
+        let other = owners.insert(partition, owner);
+        assert_eq!(other, None, "{partition} belongs to {owner}, too");
+    }
+}
+
+#[test]
+fn members_of_both_protocols_never_share_a_partition_whatever_they_do() {
+    for seed in 0..100 {
+        let mut random = Random::from_seed(seed);
+        let mut rig = Rig::new(&[("group.consumer.migration.policy", "upgrade")]);
+        rig.topic("t", 4);
+        let (mut guests, mut consumers) = (Vec::<Guest>::new(), Vec::<Consumer>::new());
+        for step in 0..150 {
+            // One that speaks the new protocol is always there.
+            if consumers.is_empty() || (consumers.len() < 3 && random.chance(1, 12)) {
+                let mut consumer = Consumer::new(&format!("c{step}"), &["t"]);
+                consumer.join(&mut rig).unwrap();
+                consumers.push(consumer);
+            }
+            if guests.len() < 3 && random.chance(1, 12) {
+                let mut guest = Guest::default();
+                guest.join(&mut rig).unwrap();
+                guests.push(guest);
+            }
+            if random.chance(1, 15) {
+                rig.reload();
+            }
+            if random.chance(1, 8) {
+                rig.passes(Duration::from_secs(1 + random.below(8)));
+            }
+            if random.chance(1, 30) && consumers.len() > 1 {
+                consumers.pop().unwrap().leave(&mut rig, -1).ok();
+            }
+            let at = random.below(consumers.len() as u64) as usize;
+            let consumer = &mut consumers[at];
+            if random.chance(1, 2) {
+                consumer.let_go();
+            }
+            if !is_member(consumer.beat(&mut rig)) {
+                consumers.remove(at);
+            }
+            if !guests.is_empty() {
+                let at = random.below(guests.len() as u64) as usize;
+                let guest = &mut guests[at];
+                let stays = match random.below(4) {
+                    0 => is_member(guest.join(&mut rig)),
+                    1 => is_member(guest.sync(&mut rig, &[])),
+                    _ => match guest.beat(&mut rig) {
+                        Err(GroupError::RebalanceInProgress) => {
+                            guest.join(&mut rig).unwrap();
+                            is_member(guest.sync(&mut rig, &[]))
+                        }
+                        told => is_member(told),
+                    },
+                };
+                if !stays {
+                    guests.remove(at);
+                }
+            }
+            check_owners(&mut rig, &guests, &consumers);
+        }
+        // From now on everybody does what it is told.
+        guests.retain_mut(|guest| {
+            is_member(guest.join(&mut rig)) && is_member(guest.sync(&mut rig, &[]))
+        });
+        consumers.retain_mut(|consumer| {
+            consumer.let_go();
+            is_member(consumer.beat(&mut rig))
+        });
+        if !consumers.is_empty() {
+            settle(&mut rig, &mut guests, &mut consumers);
+        }
+    }
 }
