@@ -3,9 +3,15 @@
 use std::collections::BTreeSet;
 
 use milena_metadata::controller::CreateTopics;
-use milena_protocol::api::{
-    CreateTopicsRequest,
-    create_topics::request::{CreatableTopic, CreatableTopicConfig},
+use milena_protocol::{
+    ErrorCode,
+    api::{
+        CreateTopicsRequest, CreateTopicsResponse,
+        create_topics::{
+            request::{CreatableTopic, CreatableTopicConfig},
+            response::CreatableTopicResult,
+        },
+    },
 };
 
 use crate::{authorizer::Operation, broker::Broker};
@@ -61,7 +67,26 @@ pub(crate) async fn create_with_defaults(broker: &Broker, names: BTreeSet<&str>)
         }
     });
     let request = CreateTopicsRequest { topics: topics.collect(), ..Default::default() };
-    if let Err(error) = broker.metadata.call::<CreateTopics>(&request).await {
-        tracing::warn!(%error, "topics were not created on first use");
+    match broker.metadata.call::<CreateTopics>(&request).await {
+        Ok(answer) => answer.message().iter().for_each(note_refusal),
+        Err(error) => tracing::warn!(%error, "topics were not created on first use"),
+    }
+}
+
+/// Without its topic no group is served, and only the broker's own settings can be to blame. Topics
+/// of clients are theirs to look after.
+fn note_refusal(response: &CreateTopicsResponse<'_>) {
+    let there = [ErrorCode::None as i16, ErrorCode::TopicAlreadyExists as i16];
+    let is_refused = |it: &&CreatableTopicResult<'_>| {
+        it.name == CONSUMER_OFFSETS && !there.contains(&it.error_code)
+    };
+    for topic in response.topics.iter().filter(is_refused) {
+        let reason = topic.error_message.unwrap_or_default();
+        tracing::error!(
+            topic = topic.name,
+            reason,
+            "the topic of groups cannot be created; groups are served when offsets.topic.* and the \
+             brokers allow for it"
+        );
     }
 }
