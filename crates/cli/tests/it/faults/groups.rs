@@ -1,4 +1,5 @@
-//! SIGKILL of the broker and loss of members, while a group reads what producers write.
+//! SIGKILL of the broker, and members that are lost or sleep, while a group reads what producers
+//! write.
 //!
 //! `MILENA_KILLS=20 cargo test --release -p milena --test it fault_35 -- --nocapture` is the long
 //! form; `MILENA_SEED` chooses another run.
@@ -37,22 +38,33 @@ fn fault_35_a_group_whose_broker_and_members_are_killed_misses_nothing_and_never
     let mut process = Process::start(&folder, &SETTINGS);
     let load = Load::start(process.address(), PRODUCERS, PARTITIONS, seed);
     let mut group = Group::start(process.address(), CONSUMERS, PARTITIONS);
-    let mut kills = 0;
+    let (mut kills, mut losses) = (0, 0);
     for round in 0..rounds {
         // Now and then there is time enough to settle, else it is in the middle of something.
         let nap = if random.chance(1, 3) { 2500 } else { 600 };
         std::thread::sleep(Duration::from_millis(50 + random.below(nap)));
-        // Both kinds come in any run.
-        let kills_broker = if round < 2 { round == 0 } else { random.chance(1, 2) };
-        if kills_broker {
-            process.kill();
-            process = Process::start(&folder, &SETTINGS);
-            load.moved(process.address());
-            group.moved(process.address());
-            kills += 1;
-        } else {
-            group.lose(random.below(CONSUMERS as u64) as usize);
-            group.add();
+        let consumer = random.below(CONSUMERS as u64) as usize;
+        // All kinds come in any run.
+        match if round < 3 { round } else { random.below(3) } {
+            0 => {
+                process.kill();
+                process = Process::start(&folder, &SETTINGS);
+                load.moved(process.address());
+                group.moved(process.address());
+                kills += 1;
+            }
+            1 => {
+                group.lose(consumer);
+                group.add();
+                losses += 1;
+            }
+            _ => {
+                group.put_to_sleep(consumer);
+                // Else the next round may find it asleep.
+                if round < 3 || random.chance(1, 2) {
+                    group.wait_for_a_fence(PATIENCE);
+                }
+            }
         }
     }
     let mut story = load.finish();
@@ -63,9 +75,10 @@ fn fault_35_a_group_whose_broker_and_members_are_killed_misses_nothing_and_never
     history.check(&story);
     let records: i32 = story.acknowledged.iter().map(|batch| batch.count).sum();
     println!(
-        "{kills} kills, {} members lost; {records} records consumed in {} generations, {} commits, \
-         {} times begun where the group was",
-        rounds - kills,
+        "{kills} kills, {losses} members lost, {} put to sleep and {} of them fenced; {records} \
+         records consumed in {} generations, {} commits, {} times begun where the group was",
+        rounds - kills - losses,
+        history.fenced,
         history.generations(),
         history.commits,
         history.beginnings

@@ -24,11 +24,13 @@ use crate::{
 /// Short, so that whoever was lost is missed within a round or two.
 const SESSION_MS: i32 = 1000;
 const REBALANCE_MS: i32 = 3000;
+const SLEEP: Duration = Duration::from_millis(3 * SESSION_MS as u64);
 const NAP: Duration = Duration::from_millis(5);
 
 pub(super) struct Consumer {
     shared: Arc<Shared>,
     is_over: Arc<AtomicBool>,
+    is_tired: Arc<AtomicBool>,
     line: Arc<Mutex<Option<Client>>>,
     member: Member,
 }
@@ -38,13 +40,19 @@ type Positions = BTreeMap<i32, i64>;
 
 impl Consumer {
     pub(super) fn new(
-        shared: Arc<Shared>,
-        is_over: Arc<AtomicBool>,
-        line: Arc<Mutex<Option<Client>>>,
+        shared: &Arc<Shared>,
+        is_over: &Arc<AtomicBool>,
+        is_tired: &Arc<AtomicBool>,
+        line: &Arc<Mutex<Option<Client>>>,
     ) -> Self {
         let (session_ms, rebalance_ms) = (SESSION_MS, REBALANCE_MS);
-        let member = Member { session_ms, rebalance_ms, ..Member::of(GROUP) };
-        Self { shared, is_over, line, member }
+        Self {
+            shared: Arc::clone(shared),
+            is_over: Arc::clone(is_over),
+            is_tired: Arc::clone(is_tired),
+            line: Arc::clone(line),
+            member: Member { session_ms, rebalance_ms, ..Member::of(GROUP) },
+        }
     }
 
     pub(super) fn run(mut self) {
@@ -149,8 +157,15 @@ impl Consumer {
             std::thread::sleep(NAP);
             return Ok(ErrorCode::None);
         }
+        let has_slept = self.is_tired.swap(false, Ordering::SeqCst);
+        if has_slept {
+            std::thread::sleep(SLEEP);
+        }
         self.history(|history, _| history.will_commit(&moved));
         let code = self.member.commit(client, TOPIC, &moved)?;
+        self.history(|history, _| {
+            history.fenced += u32::from(has_slept && code != ErrorCode::None)
+        });
         if code == ErrorCode::None {
             self.history(|history, _| history.was_committed(&moved));
         }

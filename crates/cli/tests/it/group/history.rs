@@ -26,6 +26,8 @@ pub(crate) struct History {
     /// How often a member began where the group had come to.
     pub(crate) beginnings: u32,
     pub(crate) commits: u32,
+    /// Commits of members that had slept too long, and were refused.
+    pub(crate) fenced: u32,
 }
 
 impl History {

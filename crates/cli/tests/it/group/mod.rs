@@ -31,6 +31,8 @@ struct Shared {
 /// One consumer's thread.
 struct Running {
     is_over: Arc<AtomicBool>,
+    /// It is to sleep too long before it commits next.
+    is_tired: Arc<AtomicBool>,
     /// Its connection, to be cut off.
     line: Arc<Mutex<Option<Client>>>,
     thread: JoinHandle<()>,
@@ -58,11 +60,26 @@ impl Group {
     }
 
     pub(crate) fn add(&mut self) {
-        let (is_over, line) = (Arc::new(AtomicBool::new(false)), Arc::new(Mutex::new(None)));
-        let consumer =
-            Consumer::new(Arc::clone(&self.shared), Arc::clone(&is_over), Arc::clone(&line));
+        let (is_over, is_tired, line) = Default::default();
+        let shared = &self.shared;
+        let consumer = Consumer::new(shared, &is_over, &is_tired, &line);
         let thread = std::thread::spawn(move || consumer.run());
-        self.running.push(Running { is_over, line, thread });
+        self.running.push(Running { is_over, is_tired, line, thread });
+    }
+
+    /// One consumer sleeps beyond its session, between what it consumes and its commit.
+    pub(crate) fn put_to_sleep(&self, which: usize) {
+        self.running[which].is_tired.store(true, Ordering::SeqCst);
+    }
+
+    /// Waits until one of those has slept, and was refused.
+    pub(crate) fn wait_for_a_fence(&self, patience: Duration) {
+        let fenced = || self.shared.history.lock().unwrap().fenced;
+        let (before, since) = (fenced(), Instant::now());
+        while fenced() == before {
+            assert!(since.elapsed() < patience, "who slept too long is not refused");
+            std::thread::sleep(Duration::from_millis(20));
+        }
     }
 
     /// One consumer is gone, in the middle of whatever it does and without leaving.
