@@ -33,7 +33,7 @@ impl ClassicGroup {
         };
         let is_empty = value.members.is_empty();
         let protocol_type = Some(value.protocol_type).filter(|it| !it.is_empty());
-        let mut group = Self {
+        Self {
             phase: if is_empty { Phase::Empty } else { Phase::Stable },
             phase_since_ms: value.current_state_timestamp,
             generation: value.generation,
@@ -43,13 +43,12 @@ impl ClassicGroup {
             members: value.members.iter().map(member).collect(),
             has_record: true,
             ..Self::new(Arc::clone(id))
-        };
-        group.subscribed = group.subscriptions();
-        group
+        }
     }
 
-    /// Serves from here on: the members' sessions begin.
+    /// Serves from here on: the members' sessions begin, and what they subscribe to matters.
     pub(in super::super) fn loaded(&mut self, scene: &mut Scene<'_>) {
+        self.subscribed = self.subscriptions();
         for member in self.members.values_mut() {
             member.begin_session(scene.now.elapsed);
             self.alarm.by(member.deadline);
