@@ -127,7 +127,7 @@ impl ToCode for GroupError {
         match self {
             Self::Coordinator(error) => error.code(),
             Self::InvalidGroupId => ErrorCode::InvalidGroupId,
-            Self::GroupIdNotFound(_) => ErrorCode::GroupIdNotFound,
+            Self::GroupIdNotFound(_) | Self::OtherProtocol(_) => ErrorCode::GroupIdNotFound,
             Self::UnknownMemberId(_) => ErrorCode::UnknownMemberId,
             Self::IllegalGeneration => ErrorCode::IllegalGeneration,
             Self::RebalanceInProgress => ErrorCode::RebalanceInProgress,

@@ -33,7 +33,9 @@ pub(super) async fn handle(call: &Call<'_>, request: ConsumerGroupDescribeReques
             call.ask_group(group, |groups, scene| groups.describe_consumer(group, scene)).await
         };
         let message = match &description {
-            Err(error @ GroupError::GroupIdNotFound(_)) => Some(error.to_string()),
+            Err(error @ (GroupError::GroupIdNotFound(_) | GroupError::OtherProtocol(_))) => {
+                Some(error.to_string())
+            }
             _ => None,
         };
         described.push((group, description, message));

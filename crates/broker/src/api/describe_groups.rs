@@ -78,7 +78,7 @@ fn tell<'a>(group_id: &'a str, description: &'a Description) -> DescribedGroup<'
 
 /// Before version 6 a group that is not there was told to be dead, and that was no error.
 fn missing<'a>(call: &Call<'_>, group_id: &'a str, error: &GroupError) -> DescribedGroup<'a> {
-    let is_unknown = matches!(error, GroupError::GroupIdNotFound(_));
+    let is_unknown = matches!(error, GroupError::GroupIdNotFound(_) | GroupError::OtherProtocol(_));
     let code = if is_unknown && call.version < 6 { ErrorCode::None } else { error.code() };
     DescribedGroup {
         error_code: code as i16,

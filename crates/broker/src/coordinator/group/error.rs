@@ -11,6 +11,9 @@ pub(crate) enum GroupError {
     InvalidGroupId,
     #[error("Group {0} not found.")]
     GroupIdNotFound(String),
+    /// It is there, and yet not for who asks.
+    #[error("Group {0} is of another protocol.")]
+    OtherProtocol(String),
     #[error("the group has no member {0}")]
     UnknownMemberId(String),
     #[error("the member's generation is not the group's")]

@@ -289,7 +289,8 @@ impl Groups {
     pub(crate) fn describe_classic(&self, id: &str) -> Result<Description, GroupError> {
         match self.get(id).map(|group| &group.members) {
             Some(Members::Classic(group)) => Ok(group.describe()),
-            Some(Members::Consumer(_)) | None => Err(GroupError::GroupIdNotFound(id.to_owned())),
+            Some(Members::Consumer(_)) => Err(GroupError::OtherProtocol(id.to_owned())),
+            None => Err(GroupError::GroupIdNotFound(id.to_owned())),
         }
     }
 

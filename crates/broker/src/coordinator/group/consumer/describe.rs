@@ -53,7 +53,8 @@ impl Groups {
     ) -> Result<ConsumerDescription, GroupError> {
         match self.get(id).map(|group| &group.members) {
             Some(Members::Consumer(group)) => Ok(group.describe(scene)),
-            Some(Members::Classic(_)) | None => Err(GroupError::GroupIdNotFound(id.to_owned())),
+            Some(Members::Classic(_)) => Err(GroupError::OtherProtocol(id.to_owned())),
+            None => Err(GroupError::GroupIdNotFound(id.to_owned())),
         }
     }
 }

@@ -185,7 +185,7 @@ impl Group {
         let answer = match &mut self.members {
             Members::Consumer(group) => group.heartbeat(Draft::default(), request, scene),
             Members::Classic(_) if request.joins() => self.become_consumer(request, scene),
-            Members::Classic(_) => Err(GroupError::GroupIdNotFound(request.group.to_owned())),
+            Members::Classic(_) => Err(GroupError::OtherProtocol(request.group.to_owned())),
         };
         self.hand_over_if_classic(scene);
         answer

@@ -36,7 +36,7 @@ impl Group {
         scene: &mut Scene<'_>,
     ) -> Result<ConsumerHeartbeatAnswer, GroupError> {
         let Members::Classic(classic) = &mut self.members else {
-            return Err(GroupError::GroupIdNotFound(request.group.to_owned()));
+            return Err(GroupError::OtherProtocol(request.group.to_owned()));
         };
         let mut draft = Draft::default();
         if !classic.is_nothing() {
@@ -47,7 +47,7 @@ impl Group {
         if !classic.is_empty() {
             let refused = |why: &str| {
                 tracing::info!(group = request.group, why, "not upgraded to a consumer group");
-                GroupError::GroupIdNotFound(request.group.to_owned())
+                GroupError::OtherProtocol(request.group.to_owned())
             };
             let handover = classic.hand_over().ok_or_else(|| refused("they are no consumers"))?;
             group.take_over(&handover, &mut draft, scene).map_err(|why| match why {

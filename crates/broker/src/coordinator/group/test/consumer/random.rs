@@ -137,6 +137,7 @@ impl World {
             GroupError::UnknownMemberId(_)
                 | GroupError::FencedInstanceId(_)
                 | GroupError::GroupIdNotFound(_)
+                | GroupError::OtherProtocol(_)
         );
         assert!(is_fence, "{consumer:?}: {error}");
     }
