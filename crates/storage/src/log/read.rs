@@ -90,7 +90,7 @@ impl Log {
     /// The batches from `from` on and below `bound`: the high watermark, the last stable offset or,
     /// for a follower, the log's end.
     pub fn read(&self, from: Offset, bound: Offset, limit: Limit) -> Result<ReadPlan, ReadError> {
-        for _ in 0..TRIES {
+        for tries_left in (0..TRIES).rev() {
             let (start, end) = (self.start_offset(), self.appended_end());
             if from < start || from > end {
                 return Err(ReadError::OutOfRange { offset: from, start, end });
@@ -106,8 +106,10 @@ impl Log {
             let segments = self.segments.load_full();
             let written = self.written_end();
             match self.plan_file(&segments, from, bound, limit, &mut plan) {
-                Ok(()) if !plan.pieces.is_empty() => return Ok(plan),
-                Ok(()) => {}
+                // More has come into the file than was looked at, and is in memory no more.
+                Ok(Reached::Moved) if tries_left > 0 => continue,
+                Ok(_) if !plan.pieces.is_empty() => return Ok(plan),
+                Ok(_) => {}
                 // Retention took the segment away, and the next look says that it is out of range;
                 // or compaction did, and the next look finds another in its place.
                 Err(error) if !Arc::ptr_eq(&segments, &self.segments.load()) => drop(error),
@@ -192,7 +194,7 @@ impl Log {
         bound: Offset,
         limit: Limit,
         plan: &mut ReadPlan,
-    ) -> Result<(), StorageError> {
+    ) -> Result<Reached, StorageError> {
         let first = segments.partition_point(|s| s.base_offset() <= from).saturating_sub(1);
         for (index, segment) in segments.iter().enumerate().skip(first) {
             let written = segment.written();
@@ -202,7 +204,7 @@ impl Log {
             let open = self.shared.files.get(segment)?;
             let Some(batch) = find(&open, segment, from, written)? else { continue };
             if batch.base_offset() >= bound {
-                return Ok(());
+                return Ok(Reached::All);
             }
             let next_base = segments.get(index + 1).map(|s| s.base_offset());
             let is_whole = next_base.map_or(self.written_end(), |base| base) <= bound;
@@ -220,14 +222,25 @@ impl Log {
                 plan.push_file(&open, batch.position, len as usize);
                 plan.source = Some((Arc::clone(segment), self.ends.cuts()));
             }
-            if batch.position + len == written && is_whole {
-                let behind = Some((segment.base_offset(), written));
-                self.plan_memory(from, bound, limit, behind, plan);
+            if batch.position + len < written {
+                return Ok(Reached::All);
             }
-            return Ok(());
+            let behind = Some((segment.base_offset(), written));
+            let has_more = is_whole && self.plan_memory(from, bound, limit, behind, plan);
+            let has_moved = !has_more && segment.written() != written;
+            return Ok(if has_moved { Reached::Moved } else { Reached::All });
         }
-        Ok(())
+        Ok(Reached::All)
     }
+}
+
+/// How far a plan goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Reached {
+    /// As far as there was something, or as the reader's limits let it.
+    All,
+    /// Batches behind it went from memory into the file while it was made.
+    Moved,
 }
 
 /// The first batch of a segment that ends at or beyond `offset`: look-up in the index, then a walk

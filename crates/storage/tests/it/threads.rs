@@ -131,3 +131,35 @@ fn many_threads_lose_nothing_and_wait_for_nothing_that_has_come() {
         directory.close(1).unwrap();
     }
 }
+
+/// While batches go from memory into the file, a read may look at both and find one in neither.
+#[test]
+fn a_read_goes_as_far_as_its_bound_while_batches_go_to_the_file() {
+    let disk = SimulatedDisk::new(1);
+    let config = Arc::new(LogConfig::default());
+    let directory = open(&disk, &config);
+    let log = directory.create(partition("orders"), Uuid::from_u128(1), Arc::clone(&config));
+    let log = log.unwrap();
+    let one = batch(&["one"]).len();
+    let writer = {
+        let log = Arc::clone(&log);
+        spawn_thread("client", move || {
+            for _ in 0..3_000 {
+                let appended = append(&log, batch(&["one"]), 0).unwrap();
+                if appended.base_offset.0 % 2 == 0 {
+                    assert!(block_on(log.wait_durable(appended.end)));
+                }
+            }
+        })
+        .unwrap()
+    };
+    let limit = Limit { bytes_max: 1 << 20, at_least_one: true };
+    while !writer.is_finished() {
+        let bound = log.durable_end();
+        let from = Offset((bound.0 - 3).max(0));
+        let plan = log.read(from, bound, limit).unwrap();
+        assert_eq!(plan.len, (bound.0 - from.0) as usize * one, "from {from} to {bound}");
+    }
+    writer.join().unwrap();
+    directory.close(1).unwrap();
+}
