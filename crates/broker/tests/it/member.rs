@@ -190,7 +190,7 @@ pub(crate) type Joined = Result<Others, ErrorCode>;
 pub(crate) type Synced = Result<Vec<u8>, ErrorCode>;
 
 impl Client {
-    /// Has the group's coordinator come into being.
+    /// Has the group's coordinator come into being, and waits until it has read its log.
     pub(crate) fn find_coordinator(&mut self, group: &str) {
         let request =
             FindCoordinatorRequest { coordinator_keys: vec![group], ..Default::default() };

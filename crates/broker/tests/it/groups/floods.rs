@@ -93,7 +93,9 @@ fn hostile_33_who_makes_no_sense_is_told_so() {
     assert_eq!(scene.describe("g"), ("Dead".to_owned(), vec![]), "nothing came of it");
     // No bound is set to how long a rebalance may take; the broker has its own for newcomers.
     for rebalance_ms in [i32::MIN, -1, 0, i32::MAX] {
-        let mut member = Member { rebalance_ms, ..Member::of(&format!("g{rebalance_ms}")) };
+        let group = format!("g{rebalance_ms}");
+        client.find_coordinator(&group);
+        let mut member = Member { rebalance_ms, ..Member::of(&group) };
         assert!(member.join(&mut client).unwrap().is_ok(), "{rebalance_ms}");
     }
     scene.all_is_well();
@@ -181,11 +183,13 @@ fn hostile_33_a_subscription_that_does_not_parse_is_kept_as_it_is() {
     scene.rig.kill();
     scene.rig.start_again().unwrap();
     scene.bystander = scene.rig.client();
+    scene.bystander.find_coordinator("bystanders");
     scene.all_is_well();
     for (number, metadata) in garbage.iter().enumerate() {
         let shown = vec![(metadata.clone(), metadata.clone())];
-        let told = scene.describe(&format!("opaque-{number}"));
-        assert_eq!(told, ("Stable".to_owned(), shown));
+        let group = format!("opaque-{number}");
+        scene.bystander.find_coordinator(&group);
+        assert_eq!(scene.describe(&group), ("Stable".to_owned(), shown));
     }
 }
 
