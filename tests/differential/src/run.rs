@@ -22,6 +22,10 @@ type Result<T> = std::result::Result<T, String>;
 /// More connections than a broker has threads.
 const THREADS_MAX: usize = 16;
 
+/// A coordinator that reads its log is asked again, as clients do: so often, and after this time.
+const LOADS_AWAITED_MAX: usize = 100;
+const LOAD_PAUSE: Duration = Duration::from_millis(50);
+
 /// What a broker answered, under the name of the exchange.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Exchange {
@@ -117,7 +121,17 @@ impl Run<'_> {
                 return Ok(None);
             }
         }
-        let answer = connection.answer()?;
+        let mut answer = connection.answer()?;
+        if let Action::Ask(ask) = &step.action {
+            for _ in 0..LOADS_AWAITED_MAX {
+                if !matches!(&answer, Answer::Body(body) if is_loading(body)) {
+                    break;
+                }
+                sleep(LOAD_PAUSE);
+                self.send(&mut connection, ask)?;
+                answer = connection.answer()?;
+            }
+        }
         if changes {
             let made = match (&answer, &step.action) {
                 (Answer::Body(answer), Action::Ask(ask)) if ask.api == "CreateTopics" => {
@@ -175,6 +189,18 @@ impl Run<'_> {
     fn by_name(&self, text: &str) -> Value {
         let known = self.kept.iter().find(|(_, value)| value.as_str() == Some(text));
         known.map_or_else(|| text.into(), |(name, _)| format!("${name}").into())
+    }
+}
+
+/// Whether COORDINATOR_LOAD_IN_PROGRESS is anywhere in an answer.
+fn is_loading(answer: &Value) -> bool {
+    match answer {
+        Value::Array(items) => items.iter().any(is_loading),
+        Value::Object(fields) => {
+            fields.get("errorCode").and_then(Value::as_i64) == Some(14)
+                || fields.values().any(is_loading)
+        }
+        _ => false,
     }
 }
 
