@@ -55,7 +55,8 @@ pub(super) async fn handle(call: &Call<'_>, request: ConsumerGroupDescribeReques
             Ok(description) if may_see_all(call, description) => tell(group_id, description),
             Ok(_) => DescribedGroup {
                 error_message: Some(
-                    "The group has described topic(s) that the client is not authorized to describe.",
+                    "The group has described topic(s) that the client is not authorized to \
+                     describe.",
                 ),
                 ..refused(group_id, ErrorCode::TopicAuthorizationFailed)
             },
