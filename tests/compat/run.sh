@@ -11,6 +11,7 @@ cd "$here"
 . ../kafka/rig.sh
 all=(kcat librdkafka kafka-python aiokafka franz-go java console rskafka
     groups-{java,librdkafka,franz-go,sarama,kafka-go,kafka-python,aiokafka,kafkajs,console}
+    groups-{java,librdkafka,franz-go}-consumer
     connect streams)
 [ $# -gt 0 ] || set -- "${all[@]}"
 cache="${XDG_CACHE_HOME:-$HOME/.cache}/milena-compat"

@@ -16,12 +16,7 @@ pub(super) fn load<M: Machine>(partition: &Partition, buffer_bytes: usize) -> Op
             Some(machine)
         }
         Err(error) => {
-            tracing::error!(
-                partition = %log.name(),
-                error,
-                "the coordinator's state cannot be read; what it coordinates stands still until \
-                 the partition has another leader or the broker is started again"
-            );
+            tracing::error!(partition = %log.name(), error, "a coordinator's log cannot be read");
             None
         }
     }

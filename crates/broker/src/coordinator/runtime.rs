@@ -21,6 +21,11 @@ use super::{
 };
 use crate::{broker::SharedConfig, partition::Partition};
 
+/// How often a log is replayed whose core cannot write at once what follows from it, as when the
+/// disk is full.
+const LOAD_TRIES: usize = 20;
+const LOAD_PAUSE: Duration = Duration::from_millis(250);
+
 /// Why a coordinator does not serve a request; whoever asked looks for it anew and asks again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum CoordinatorError {
@@ -186,8 +191,21 @@ impl<M: Machine> Runtime<M> {
         let (shard, runtime) = (Arc::clone(shard), Weak::clone(&self.itself));
         self.outside.waker.load(Box::new(move || {
             let Some(runtime) = runtime.upgrade() else { return };
-            let buffer_bytes = runtime.outside.config.load().groups.offsets.load_bytes as usize;
-            shard.begin(&runtime.outside, load(&shard.partition, buffer_bytes));
+            let outside = &runtime.outside;
+            let buffer_bytes = outside.config.load().groups.offsets.load_bytes as usize;
+            for _ in 0..LOAD_TRIES {
+                let Some(machine) = load(&shard.partition, buffer_bytes) else { break };
+                match shard.begin(outside, machine) {
+                    Err(Stopped { must_reload: true, .. }) => outside.clock.sleep(LOAD_PAUSE),
+                    Ok(()) | Err(_) => return,
+                }
+            }
+            tracing::error!(
+                partition = %shard.partition.log.name(),
+                "no coordinator: what it coordinates stands still until the partition has another \
+                 leader or the broker is started again"
+            );
+            shard.fail();
         }));
     }
 

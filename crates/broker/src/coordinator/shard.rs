@@ -56,11 +56,15 @@ impl<M: Machine> Shard<M> {
         Self { partition, epoch, phase: Mutex::new(Phase::Loading) }
     }
 
-    /// A replayed core begins to serve, or there is none to be had.
-    pub(super) fn begin(&self, outside: &Outside, machine: Option<M>) {
-        *self.lock() = machine.map_or(Phase::Failed, |machine| Phase::Serving(Box::new(machine)));
-        // What fails here was logged, and whoever asks next hears of it.
-        let _ = self.run(outside, |machine, scene| machine.loaded(scene));
+    /// A replayed core begins to serve.
+    pub(super) fn begin(&self, outside: &Outside, machine: M) -> Result<(), Stopped> {
+        *self.lock() = Phase::Serving(Box::new(machine));
+        self.run(outside, |machine, scene| machine.loaded(scene)).map(drop)
+    }
+
+    /// There is no core to be had.
+    pub(super) fn fail(&self) {
+        *self.lock() = Phase::Failed;
     }
 
     /// Lets the core handle one event. The answer is true when what comes with it is committed.

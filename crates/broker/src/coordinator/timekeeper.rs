@@ -4,6 +4,7 @@
 use std::{
     fmt::Debug,
     io,
+    ops::ControlFlow,
     sync::{
         Arc, Weak,
         atomic::{AtomicU64, Ordering},
@@ -117,6 +118,12 @@ async fn keep_time(
         if let Some(due) = due.min() {
             next.fetch_min(nanos(due), Ordering::SeqCst);
         }
+        // Loads are begun also while there always is something due.
+        while let Ok(order) = inbox.try_recv() {
+            if carry_out(order).is_break() {
+                return;
+            }
+        }
         loop {
             let wake_at = Duration::from_nanos(next.load(Ordering::SeqCst));
             let nap = wake_at.saturating_sub(clock.monotonic()).min(NAP_MAX);
@@ -124,13 +131,24 @@ async fn keep_time(
                 break;
             }
             match timer::timeout(nap, inbox.recv()).await {
-                Some(Some(Order::Load(load))) => drop(spawn_blocking(load)),
-                Some(Some(Order::Wake)) => {}
-                Some(Some(Order::Stop) | None) => return,
+                Some(order) => {
+                    if carry_out(order.unwrap_or(Order::Stop)).is_break() {
+                        return;
+                    }
+                }
                 None => break,
             }
         }
     }
+}
+
+fn carry_out(order: Order) -> ControlFlow<()> {
+    match order {
+        Order::Load(load) => drop(spawn_blocking(load)),
+        Order::Wake => {}
+        Order::Stop => return ControlFlow::Break(()),
+    }
+    ControlFlow::Continue(())
 }
 
 fn nanos(time: Duration) -> u64 {
