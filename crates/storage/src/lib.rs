@@ -27,6 +27,6 @@ pub use config::{DirectoryConfig, LogConfig};
 pub use directory::{DirectoryIdentity, FirstLog, LogDirectory, OpenOptions, Relocation, Workers};
 pub use error::StorageError;
 pub use log::{
-    AppendError, Appended, Limit, Listener, Log, Piece, ReadError, ReadPlan, TimestampedOffset,
-    TopicPartition,
+    AppendError, Appended, BadBatch, Limit, Listener, Log, Piece, ReadError, ReadPlan,
+    TimestampedOffset, TopicPartition,
 };

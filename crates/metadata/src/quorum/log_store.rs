@@ -10,11 +10,8 @@ use std::{
 
 use bytes::Bytes;
 use milena_env::{Clock, timer};
-use milena_protocol::{
-    Offset,
-    records::{Batch, Batches},
-};
-use milena_storage::{AppendError, Limit, Log, LogDirectory};
+use milena_protocol::{Offset, records::Batch};
+use milena_storage::{AppendError, BadBatch, Log, LogDirectory};
 use openraft::{
     EntryPayload, LogState, OptionalSend, RaftLogReader,
     storage::{LogFlushed, RaftLogStorage},
@@ -74,6 +71,12 @@ pub enum LogStoreError {
     Apply { offset: i64, why: ApplyError },
     #[error("metadata log was cut or its directory went offline")]
     NotDurable,
+}
+
+impl From<BadBatch> for LogStoreError {
+    fn from(bad: BadBatch) -> Self {
+        Self::Batch { offset: bad.offset.0, why: bad.why.to_string() }
+    }
 }
 
 impl LogStore {
@@ -210,26 +213,11 @@ pub(super) fn walk(
     log: &Log,
     from: Offset,
     to: Offset,
-    mut take: impl FnMut(&Batch<'_>) -> Result<(), LogStoreError>,
+    take: impl FnMut(&Batch<'_>) -> Result<(), LogStoreError>,
 ) -> Result<(), LogStoreError> {
-    let mut next = from;
-    while next < to {
-        let limit = Limit { bytes_max: READ_BYTES, at_least_one: true };
-        let bytes = log.read(next, to, limit)?.read()?;
-        let before = next;
-        let mut batches = Batches::checking(&bytes);
-        for batch in &mut batches {
-            if batch.header().next_offset() > next {
-                next = batch.header().next_offset();
-                take(&batch)?;
-            }
-        }
-        if let Some(why) = batches.stopped().filter(|why| !why.is_incomplete()) {
-            return Err(LogStoreError::Batch { offset: next.0, why: why.to_string() });
-        }
-        if next == before {
-            return Err(LogStoreError::Batch { offset: next.0, why: "nothing there".to_owned() });
-        }
+    let reached = log.walk(from, to, READ_BYTES, take)?;
+    if reached < to {
+        return Err(LogStoreError::Batch { offset: reached.0, why: "nothing there".to_owned() });
     }
     Ok(())
 }

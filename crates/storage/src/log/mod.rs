@@ -20,6 +20,7 @@ mod retention;
 mod state;
 mod tail;
 mod truncate;
+mod walk;
 mod window;
 
 use std::sync::{
@@ -34,6 +35,7 @@ pub use append::{AppendError, Appended};
 pub(crate) use compact::Finished;
 pub use look_up::TimestampedOffset;
 pub use read::{Limit, Piece, ReadError, ReadPlan};
+pub use walk::BadBatch;
 
 use self::{ends::Ends, rebuild::Rebuild, state::State, tail::Tail};
 use crate::{

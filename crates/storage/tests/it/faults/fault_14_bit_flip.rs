@@ -2,7 +2,7 @@
 //! taken for a torn tail, and never dropped in silence. Or it flips in a closed segment: it is
 //! found when its range is brought in from the disk, nobody gets it, and what follows it stays.
 
-use std::path::Path;
+use std::{error::Error, path::Path};
 
 use milena_env::{Disk, Random};
 use milena_protocol::Offset;
@@ -112,6 +112,8 @@ fn fault_14_bit_flip_in_a_closed_segment_is_found_before_it_is_served() {
             }
         }
         assert!(found > 0, "byte {bad} of {}", path.display());
+        let walked = log.walk(Offset(0), end, 1 << 20, |_| Ok::<_, Box<dyn Error>>(()));
+        assert!(walked.is_err(), "byte {bad} is believed by who reads the whole log");
         assert!(log.appended_end() >= end);
         append(&log, batch(&["goes on"]), 0).unwrap();
         directory.run_pending();
