@@ -11,7 +11,6 @@ use arc_swap::ArcSwap;
 use milena_env::{Clock, Random};
 use milena_metadata::image::{Delta, MetadataImage};
 use milena_protocol::LeaderEpoch;
-use tokio::sync::oneshot;
 
 use super::{
     Effects, Machine, Now, Reply, Scene,
@@ -126,11 +125,7 @@ impl<M: Machine> Runtime<M> {
         event: impl FnOnce(&mut M, &mut Scene<'_>, Reply<T>),
     ) -> Result<T, CoordinatorError> {
         let (reply, answer) = Reply::new();
-        let (answer, pending): (oneshot::Receiver<_>, _) =
-            self.run(partition, |machine, scene| {
-                event(machine, scene, reply);
-                answer
-            })?;
+        let ((), pending) = self.run(partition, |machine, scene| event(machine, scene, reply))?;
         // A core that is gone, with all that it was asked, is loaded anew or somewhere else.
         let (answer, end) = answer.await.map_err(|_| CoordinatorError::NotCoordinator)?;
         pending.until(end).committed(limit).await?;
@@ -151,10 +146,13 @@ impl<M: Machine> Runtime<M> {
         self.read().keys().copied().collect()
     }
 
-    /// This broker leads the partition from now on.
+    /// This broker leads the partition from now on, or it has moved to another log directory.
     pub(crate) fn elected(&self, partition: &Arc<Partition>, epoch: LeaderEpoch) {
         let mut shards = self.shards.write().unwrap_or_else(PoisonError::into_inner);
-        if shards.get(&partition.index()).is_some_and(|shard| shard.epoch == epoch) {
+        let is_known = |shard: &Arc<Shard<M>>| {
+            shard.epoch == epoch && Arc::ptr_eq(&shard.partition, partition)
+        };
+        if shards.get(&partition.index()).is_some_and(is_known) {
             return;
         }
         let shard = Arc::new(Shard::new(Arc::clone(partition), epoch));

@@ -55,7 +55,6 @@ impl Coordinators {
     pub(crate) fn moved(&self, partition: &Arc<Partition>) {
         let (name, index) = (partition.log.name(), partition.index());
         if *name.topic == *CONSUMER_OFFSETS && self.groups.partitions().contains(&index) {
-            self.groups.resigned(index);
             self.groups.elected(partition, partition.leader_epoch());
         }
     }

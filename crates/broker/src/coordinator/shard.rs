@@ -58,8 +58,9 @@ impl<M: Machine> Shard<M> {
 
     /// A replayed core begins to serve.
     pub(super) fn begin(&self, outside: &Outside, machine: M) -> Result<(), Stopped> {
-        *self.lock() = Phase::Serving(Box::new(machine));
-        self.run(outside, |machine, scene| machine.loaded(scene)).map(drop)
+        let mut phase = self.lock();
+        *phase = Phase::Serving(Box::new(machine));
+        self.handle(phase, outside, |machine, scene| machine.loaded(scene)).map(drop)
     }
 
     /// There is no core to be had.
@@ -73,7 +74,15 @@ impl<M: Machine> Shard<M> {
         outside: &Outside,
         event: impl FnOnce(&mut M, &mut Scene<'_>) -> T,
     ) -> Result<(T, Pending), Stopped> {
-        let mut phase = self.lock();
+        self.handle(self.lock(), outside, event)
+    }
+
+    fn handle<T>(
+        &self,
+        mut phase: MutexGuard<'_, Phase<M>>,
+        outside: &Outside,
+        event: impl FnOnce(&mut M, &mut Scene<'_>) -> T,
+    ) -> Result<(T, Pending), Stopped> {
         let machine = match &mut *phase {
             Phase::Serving(machine) => machine,
             Phase::Loading => return Err(Stopped::of(CoordinatorError::Loading)),
