@@ -1,4 +1,4 @@
-//! Which partition of an internal topic a key belongs to, and how such a topic comes into being.
+//! Which partition of an internal topic a key belongs to.
 
 /// The partition of `key`: its hash as Java computes it, modulo `partitions`. It decides where the
 /// state of every group lies on disk, so it is Kafka's for ever.

@@ -90,7 +90,7 @@ impl Group {
     }
 
     /// The group, where its members agree among themselves.
-    #[cfg_attr(not(test), expect(dead_code, reason = "the consumer protocol comes next"))]
+    #[cfg(test)]
     pub(crate) const fn classic(&self) -> Option<&ClassicGroup> {
         match &self.members {
             Members::Classic(group) => Some(group),
