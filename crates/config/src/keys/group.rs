@@ -32,11 +32,11 @@ pub(super) const KEYS: &[Definition] = &[
     int("group.consumer.session.timeout.ms").or("45000").at_least(1.0)
         .says("A member of a consumer group that is silent for so long is removed."),
     int("group.coordinator.append.linger.ms").or("-1").at_least(-1.0)
-        .says("How long the group coordinator gathers records for one write; -1 adapts itself."),
+        .says("Accepted and ignored: the group coordinator writes at once."),
     int("group.coordinator.background.threads").or("2").at_least(1.0).high()
         .says("Accepted and ignored: group work that may block runs on background.threads."),
     int("group.coordinator.cached.buffer.max.bytes").or("1048588").at_least(524288.0).cluster_wide()
-        .says("Longest write buffer that the group coordinator keeps."),
+        .says("Accepted and ignored: the group coordinator keeps no write buffer."),
     list("group.coordinator.rebalance.protocols").or("classic,consumer,streams")
         .check(Check::SomeOf(&["consumer", "classic", "share", "streams"]))
         .says("Group protocols that are served."),
