@@ -9,7 +9,8 @@ use milena_storage::{AppendError, ReadError, StorageError, producers::SequenceEr
 
 use crate::{
     coordinator::{CoordinatorError, group::GroupError},
-    partition::EpochCheck,
+    partition::{EpochCheck, Unreached},
+    transactions::markers::MarkerError,
 };
 
 /// What a client is told about an error.
@@ -75,7 +76,9 @@ impl ToCode for SequenceError {
         match self {
             Self::OutOfOrderSequence { .. } => ErrorCode::OutOfOrderSequenceNumber,
             Self::InvalidProducerEpoch { .. } => ErrorCode::InvalidProducerEpoch,
-            Self::InvalidTransactionState { .. } => ErrorCode::InvalidTxnState,
+            Self::InvalidTransactionState { .. } | Self::NotInTransaction { .. } => {
+                ErrorCode::InvalidTxnState
+            }
             Self::CoordinatorFenced { .. } => ErrorCode::TransactionCoordinatorFenced,
         }
     }
@@ -98,6 +101,29 @@ impl ToCode for EpochCheck {
             Self::Current => ErrorCode::None,
             Self::Old => ErrorCode::FencedLeaderEpoch,
             Self::Unknown => ErrorCode::UnknownLeaderEpoch,
+        }
+    }
+}
+
+impl ToCode for Unreached {
+    fn code(&self) -> ErrorCode {
+        match self {
+            Self::Offline => ErrorCode::KafkaStorageError,
+            Self::Closed => ErrorCode::NotLeaderOrFollower,
+            Self::Late => ErrorCode::RequestTimedOut,
+        }
+    }
+}
+
+impl ToCode for MarkerError {
+    fn code(&self) -> ErrorCode {
+        match self {
+            // Who ends a transaction looks for leaders of partitions, and for no coordinator.
+            Self::Coordinator(_) => ErrorCode::NotLeaderOrFollower,
+            Self::NotEnoughReplicas(_) => ErrorCode::NotEnoughReplicas,
+            Self::Build(_) => ErrorCode::UnknownServerError,
+            Self::Record(error) => error.code(),
+            Self::Append(error) => error.code(),
         }
     }
 }

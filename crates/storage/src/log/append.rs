@@ -22,7 +22,7 @@ use super::{
 use crate::{
     error::StorageError,
     journal::queue::{Append, Task, What},
-    producers::{Admission, Marker, Origin, SequenceError},
+    producers::{Admission, Marker, Origin, Proof, SequenceError},
     segment::{MaxTimestamp, Segment},
 };
 
@@ -70,10 +70,22 @@ impl Log {
     /// Appends one batch that a producer or coordinator sent: gives it its offsets and its epoch.
     pub fn append_as_leader(
         self: &Arc<Self>,
+        batch: BytesMut,
+        validated: &Validated,
+        epoch: LeaderEpoch,
+        origin: Origin,
+    ) -> Result<Appended, AppendError> {
+        self.append_proven(batch, validated, epoch, origin, Proof::NotAsked)
+    }
+
+    /// Likewise, where a batch that begins a transaction has to show that it may.
+    pub fn append_proven(
+        self: &Arc<Self>,
         mut batch: BytesMut,
         validated: &Validated,
         epoch: LeaderEpoch,
         origin: Origin,
+        proof: Proof<'_>,
     ) -> Result<Appended, AppendError> {
         let config = self.config();
         if batch.len() as u64 > u64::from(config.segment_bytes) {
@@ -92,7 +104,7 @@ impl Log {
         match marker {
             Some(marker) => state.producers.check_marker(&marker, origin)?,
             None => {
-                let admission = state.producers.check(&validated.header, origin)?;
+                let admission = state.producers.check(&validated.header, origin, proof)?;
                 if let Admission::Duplicate { base_offset, last_offset, .. } = admission {
                     let end = last_offset.next();
                     return Ok(Appended { base_offset, end, is_duplicate: true });

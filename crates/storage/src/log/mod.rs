@@ -29,7 +29,7 @@ use std::sync::{
 };
 
 use arc_swap::{ArcSwap, Guard};
-use milena_protocol::{LeaderEpoch, Offset, Uuid};
+use milena_protocol::{LeaderEpoch, Offset, ProducerEpoch, ProducerId, Uuid};
 
 pub use append::{AppendError, Appended};
 pub(crate) use compact::Finished;
@@ -45,6 +45,7 @@ use crate::{
     error::StorageError,
     index::AbortedTransaction,
     journal::{entry::CloseReason, queue::What},
+    producers::{Claim, Proof, SequenceError, VerificationGuard},
     segment::{Folder, Segment},
 };
 
@@ -233,6 +234,25 @@ impl Log {
         look: impl FnOnce(&crate::producers::ProducerStates) -> T,
     ) -> T {
         look(&self.lock().producers)
+    }
+
+    /// Begins to verify that a producer's transaction has this partition; `None` where it has
+    /// written here already. Until that is forgotten again, batches behind the claim's are refused.
+    pub fn begin_verification(
+        &self,
+        claim: &Claim,
+    ) -> Result<Option<VerificationGuard>, SequenceError> {
+        self.lock().producers.begin_verification(claim, self.shared.clock.now_ms())
+    }
+
+    /// Whether a coordinator may write to a producer's transaction here, and begin it.
+    pub fn check_transaction(
+        &self,
+        producer_id: ProducerId,
+        epoch: ProducerEpoch,
+        proof: Proof<'_>,
+    ) -> Result<(), SequenceError> {
+        self.lock().producers.check_transaction(producer_id, epoch, proof)
     }
 
     /// Aborted transactions that a reader of committed records in `[from, to)` must know. Whoever

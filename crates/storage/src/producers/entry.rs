@@ -151,7 +151,12 @@ impl ProducerEntry {
         Ok(())
     }
 
-    fn check_epoch(
+    /// Whether a transaction of this epoch is open.
+    pub(super) fn has_open(&self, epoch: ProducerEpoch) -> bool {
+        self.open_transaction.is_some() && self.epoch == epoch
+    }
+
+    pub(super) fn check_epoch(
         &self,
         producer_id: ProducerId,
         got: ProducerEpoch,

@@ -14,6 +14,10 @@ pub enum SequenceError {
     /// A batch outside of transactions while one is open.
     #[error("producer {producer_id} wrote outside of the transaction it began at {first_offset}")]
     InvalidTransactionState { producer_id: ProducerId, first_offset: Offset },
+    /// The first batch of a transaction whose coordinator has not said, or not since the last one
+    /// ended, that this partition is part of it.
+    #[error("producer {producer_id} has no transaction here that a coordinator knows of")]
+    NotInTransaction { producer_id: ProducerId },
     /// A marker from a coordinator that has been replaced.
     #[error("marker for producer {producer_id} is from coordinator epoch {got}, now is {known}")]
     CoordinatorFenced { producer_id: ProducerId, known: i32, got: i32 },

@@ -3,8 +3,7 @@
 //! A batch is checked before it is appended and taken in afterwards; both only change memory. From
 //! this follow the answers to retries, the refusal of gaps and of fenced producers, and how far
 //! transactions are decided (the first unstable offset). The rules are those of Kafka's
-//! `ProducerStateManager`; verification of transactions (KIP-890) stands before this, in the
-//! broker.
+//! `ProducerStateManager`; `verification` keeps late batches out of transactions that have ended.
 //!
 //! It never reads a file: snapshots come and go as bytes, and after a truncation that is deeper
 //! than memory reaches it asks to be loaded anew ([`Truncation::Reload`]). Entries live until
@@ -15,13 +14,18 @@ mod error;
 mod snapshot;
 #[cfg(test)]
 mod test;
+mod verification;
+
+use std::collections::BTreeMap;
 
 use milena_protocol::{Offset, ProducerEpoch, ProducerId, records::BatchHeader};
 
 pub use entry::{BATCHES_KEPT, ProducedBatch, ProducerEntry};
 pub use error::SequenceError;
 pub use snapshot::SnapshotError;
+pub use verification::{Claim, Proof, VerificationGuard};
 
+use self::verification::Verifying;
 use crate::index::AbortedTransaction;
 
 /// Who appends, and thus what has to be checked.
@@ -111,6 +115,8 @@ struct Table {
     /// First and last offset of decided transactions whose marker is not below the high
     /// watermark; in the order of last offsets.
     unreplicated: Vec<(Offset, Offset)>,
+    /// Producers whose next transaction is being verified.
+    verifying: BTreeMap<ProducerId, Verifying>,
     /// What happened before this offset came from a snapshot, without its history.
     loaded_at: Offset,
 }
@@ -121,6 +127,7 @@ impl Default for Table {
             producers: Vec::new(),
             open: Vec::new(),
             unreplicated: Vec::new(),
+            verifying: BTreeMap::new(),
             loaded_at: Offset::ZERO,
         }
     }
@@ -156,7 +163,7 @@ impl Table {
     }
 
     fn is_empty(&self) -> bool {
-        self.producers.is_empty() && self.unreplicated.is_empty()
+        self.producers.is_empty() && self.unreplicated.is_empty() && self.verifying.is_empty()
     }
 
     fn can_cut(&self, end: Offset) -> bool {
@@ -166,6 +173,7 @@ impl Table {
     }
 
     fn cut(&mut self, end: Offset) {
+        self.verifying.clear();
         self.open.retain(|open| open.0 < end);
         self.producers.retain_mut(|(_, entry)| {
             let stays = !entry.is_from(end);
@@ -212,15 +220,18 @@ impl ProducerStates {
 
     /// What is to become of a batch of data; it may not have its offsets yet. A producer of which
     /// nothing is known may begin with any sequence: what it wrote before may have expired.
-    pub fn check(&self, header: &BatchHeader, origin: Origin) -> Result<Admission, SequenceError> {
+    pub fn check(
+        &self,
+        header: &BatchHeader,
+        origin: Origin,
+        proof: Proof<'_>,
+    ) -> Result<Admission, SequenceError> {
         if origin == Origin::Replication || !header.has_producer_id() {
             return Ok(Admission::New);
         }
-        let Some(entry) = self.get(header.producer_id) else {
-            return Ok(Admission::New);
-        };
+        let entry = self.get(header.producer_id);
         if origin == Origin::Client
-            && let Some(batch) = entry.duplicate_of(header)
+            && let Some(batch) = entry.and_then(|entry| entry.duplicate_of(header))
         {
             return Ok(Admission::Duplicate {
                 base_offset: batch.first_offset(),
@@ -228,7 +239,13 @@ impl ProducerStates {
                 timestamp: batch.timestamp,
             });
         }
-        entry.check(header, origin).map(|()| Admission::New)
+        if header.attributes.is_transactional() {
+            self.check_transaction(header.producer_id, header.producer_epoch, proof)?;
+        }
+        if origin == Origin::Client {
+            self.check_turn(header)?;
+        }
+        entry.map_or(Ok(()), |entry| entry.check(header, origin)).map(|()| Admission::New)
     }
 
     /// Whether this may be the retry of a batch that memory does not reach back to, as after a
@@ -271,6 +288,9 @@ impl ProducerStates {
         if header.has_producer_id() && !header.attributes.is_control() {
             let (producer_id, first) = (header.producer_id, header.base_offset);
             let table = self.table.get_or_insert_default();
+            if header.attributes.is_transactional() {
+                table.verifying.remove(&producer_id);
+            }
             let begins = table.with_entry(producer_id, first, |entry| entry.append(header));
             if begins {
                 table.open.push((first, producer_id));
@@ -281,9 +301,10 @@ impl ProducerStates {
 
     /// Takes in a marker that was appended; `None` where it ended nothing of this partition.
     pub fn end_transaction(&mut self, marker: &Marker) -> Option<CompletedTransaction> {
-        let Marker { producer_id, offset, is_abort, .. } = *marker;
+        let Marker { producer_id, producer_epoch, offset, is_abort, .. } = *marker;
         self.end_offset = self.end_offset.max(offset.next());
         let table = self.table.get_or_insert_default();
+        table.verifying.retain(|id, it| *id != producer_id || it.outlives(producer_epoch));
         let ended = table.with_entry(producer_id, offset, |entry| entry.end_transaction(marker));
         let first_offset = ended?;
         table.open.retain(|open| *open != (first_offset, producer_id));
@@ -332,6 +353,7 @@ impl ProducerStates {
         };
         let before = table.producers.len();
         table.producers.retain(|(_, entry)| !entry.is_expired(now_ms, expiration_ms));
+        table.verifying.retain(|_, it| !it.is_expired(now_ms, expiration_ms));
         let expired = before - table.producers.len();
         self.free_if_empty();
         expired

@@ -138,6 +138,7 @@ fn refusal(error: &SequenceError) -> String {
         SequenceError::InvalidProducerEpoch { .. } => "InvalidProducerEpochException",
         SequenceError::InvalidTransactionState { .. } => "InvalidTxnStateException",
         SequenceError::CoordinatorFenced { .. } => "TransactionCoordinatorFencedException",
+        SequenceError::NotInTransaction { .. } => "not asked",
     };
     name.to_owned()
 }
@@ -153,7 +154,7 @@ fn take_batch(states: &mut ProducerStates, step: &Step<'_>) -> String {
         // Kafka would refuse what its leader has appended; we do not judge leaders.
         return step.words[8].to_owned();
     }
-    match states.check(&header, origin) {
+    match states.check(&header, origin, Proof::NotAsked) {
         Ok(Admission::New) => {
             states.update(&header);
             "new".to_owned()

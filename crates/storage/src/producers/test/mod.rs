@@ -2,6 +2,7 @@
 
 mod kafka;
 mod model;
+mod verification;
 
 use milena_protocol::{LeaderEpoch, records::Attributes};
 
@@ -43,14 +44,14 @@ fn marker(id: i64, epoch: i16, offset: i64, is_abort: bool) -> Marker {
 fn states(batches: &[BatchHeader]) -> ProducerStates {
     let mut states = ProducerStates::new(Offset::ZERO);
     for header in batches {
-        assert_eq!(states.check(header, Origin::Client), Ok(Admission::New));
+        assert_eq!(states.check(header, Origin::Client, Proof::NotAsked), Ok(Admission::New));
         states.update(header);
     }
     states
 }
 
 fn expects(states: &ProducerStates, header: &BatchHeader) -> i32 {
-    match states.check(header, Origin::Client) {
+    match states.check(header, Origin::Client, Proof::NotAsked) {
         Err(SequenceError::OutOfOrderSequence { expected, .. }) => expected,
         other => panic!("{other:?}"),
     }
@@ -68,7 +69,7 @@ fn the_last_five_batches_are_answered_not_appended() {
             last_offset: header.last_offset(),
             timestamp: header.max_timestamp,
         };
-        assert_eq!(states.check(&unassigned, Origin::Client), Ok(duplicate));
+        assert_eq!(states.check(&unassigned, Origin::Client, Proof::NotAsked), Ok(duplicate));
     }
     assert_eq!(expects(&states, &batches[0]), 60, "the sixth is forgotten");
     let half = BatchHeader { last_offset_delta: 4, ..batches[2] };
@@ -81,10 +82,19 @@ fn sequences_wrap_to_zero() {
     let last = batch(7, 0, i32::MAX - 1, 0, 4);
     let states = states(&[last]);
     assert_eq!(states.get(ProducerId(7)).unwrap().last_batch().unwrap().last_sequence, 1);
-    assert!(matches!(states.check(&last, Origin::Client), Ok(Admission::Duplicate { .. })));
-    assert_eq!(states.check(&batch(7, 0, 2, 4, 1), Origin::Client), Ok(Admission::New));
+    assert!(matches!(
+        states.check(&last, Origin::Client, Proof::NotAsked),
+        Ok(Admission::Duplicate { .. })
+    ));
+    assert_eq!(
+        states.check(&batch(7, 0, 2, 4, 1), Origin::Client, Proof::NotAsked),
+        Ok(Admission::New)
+    );
     let mut states = self::states(&[batch(7, 0, i32::MAX, 0, 1)]);
-    assert_eq!(states.check(&batch(7, 0, 0, 1, 1), Origin::Client), Ok(Admission::New));
+    assert_eq!(
+        states.check(&batch(7, 0, 0, 1, 1), Origin::Client, Proof::NotAsked),
+        Ok(Admission::New)
+    );
     states.update(&batch(7, 0, 0, 1, 1));
     assert_eq!(expects(&states, &batch(7, 0, 5, 2, 1)), 1);
 }
@@ -95,10 +105,10 @@ fn a_new_epoch_begins_at_zero_and_fences_the_old_one() {
     assert_eq!(expects(&states, &batch(7, 5, 901, 1, 1)), 0);
     states.update(&batch(7, 5, 0, 1, 1));
     for origin in [Origin::Client, Origin::Coordinator] {
-        let error = states.check(&batch(7, 4, 901, 2, 1), origin).unwrap_err();
+        let error = states.check(&batch(7, 4, 901, 2, 1), origin, Proof::NotAsked).unwrap_err();
         assert_eq!(error.to_string(), "producer 7 has epoch 4, but epoch 5 has written already");
     }
-    let replicated = states.check(&batch(7, 4, 901, 2, 1), Origin::Replication);
+    let replicated = states.check(&batch(7, 4, 901, 2, 1), Origin::Replication, Proof::NotAsked);
     assert_eq!(replicated, Ok(Admission::New), "the leader decided");
 }
 
@@ -107,7 +117,10 @@ fn coordinators_count_no_sequences() {
     let offsets = |at| transactional(batch(7, 0, -1, at, 1));
     let mut states = ProducerStates::new(Offset::ZERO);
     for at in 0..3 {
-        assert_eq!(states.check(&offsets(at), Origin::Coordinator), Ok(Admission::New));
+        assert_eq!(
+            states.check(&offsets(at), Origin::Coordinator, Proof::NotAsked),
+            Ok(Admission::New)
+        );
         states.update(&offsets(at));
     }
     assert_eq!(states.first_unstable_offset(), Some(Offset(0)));
@@ -121,7 +134,7 @@ fn a_transaction_is_unstable_until_its_marker_is_replicated() {
         transactional(batch(7, 0, 5, 10, 5)),
     ]);
     let outside = batch(7, 0, 10, 15, 1);
-    let error = states.check(&outside, Origin::Client).unwrap_err();
+    let error = states.check(&outside, Origin::Client, Proof::NotAsked).unwrap_err();
     let first_offset = Offset(0);
     let expected =
         SequenceError::InvalidTransactionState { producer_id: ProducerId(7), first_offset };
@@ -147,7 +160,11 @@ fn a_transaction_is_unstable_until_its_marker_is_replicated() {
     assert_eq!(states.end_offset(), Offset(18));
     states.raise_log_start(Offset(30));
     assert_eq!((states.first_unstable_offset(), states.end_offset()), (None, Offset(30)));
-    assert_eq!(states.check(&outside, Origin::Client), Ok(Admission::New), "sequences go on");
+    assert_eq!(
+        states.check(&outside, Origin::Client, Proof::NotAsked),
+        Ok(Admission::New),
+        "sequences go on"
+    );
 }
 
 #[test]
@@ -179,7 +196,10 @@ fn silent_producers_expire_unless_their_transaction_is_open() {
     let mut states = states(&[batch(7, 0, 0, 0, 1), transactional(batch(8, 0, 0, 1, 1))]);
     assert_eq!(states.expire(1_999, 1_000), 0);
     assert_eq!(states.expire(5_000, 1_000), 1);
-    assert_eq!(states.check(&batch(7, 0, 55, 2, 1), Origin::Client), Ok(Admission::New));
+    assert_eq!(
+        states.check(&batch(7, 0, 55, 2, 1), Origin::Client, Proof::NotAsked),
+        Ok(Admission::New)
+    );
     states.end_transaction(&marker(8, 0, 2, false));
     states.raise_high_watermark(Offset(3));
     assert_eq!(states.expire(5_000, 1_000), 1);
@@ -198,7 +218,7 @@ fn failed_appends_are_rolled_back() {
     assert_eq!(states.truncate_to(Offset(6)), Truncation::Exact);
     assert_eq!(states.truncate_to(Offset(3)), Truncation::Exact);
     assert_eq!(states.end_offset(), Offset(3));
-    let retry = states.check(&batch(7, 0, 2, 3, 1), Origin::Client);
+    let retry = states.check(&batch(7, 0, 2, 3, 1), Origin::Client, Proof::NotAsked);
     assert_eq!(retry, Ok(Admission::New), "the sequence is free again");
     assert!(states.get(ProducerId(9)).is_none());
     assert_eq!(format!("{states:?}"), plain);

@@ -171,7 +171,7 @@ proptest! {
                 let sequence = next.saturating_add(step.sequence_skew).max(0);
                 let mut header = batch(step.id, epoch, sequence, end.0, step.records);
                 header.attributes = header.attributes.with_transactional(step.is_transactional);
-                let checked = states.check(&header, Origin::Client);
+                let checked = states.check(&header, Origin::Client, Proof::NotAsked);
                 prop_assert_eq!(checked.ok(), expected_admission(&log, &header), "{:?}", header);
                 if checked == Ok(Admission::New) {
                     states.update(&header);
