@@ -23,6 +23,7 @@ mod quotas;
 mod server;
 mod telemetry;
 mod topics;
+mod transactions;
 
 pub use error::StartError;
 pub use milena_storage::StorageError;

@@ -61,6 +61,7 @@ mod sync_group;
 mod test;
 mod unregister_broker;
 mod update_features;
+mod write_txn_markers;
 
 use std::{pin::Pin, rc::Rc};
 
@@ -82,7 +83,7 @@ use milena_protocol::{
         ListPartitionReassignmentsRequest, MetadataRequest, OffsetCommitRequest,
         OffsetDeleteRequest, OffsetFetchRequest, OffsetForLeaderEpochRequest, PushTelemetryRequest,
         RemoveRaftVoterRequest, RenewDelegationTokenRequest, SyncGroupRequest,
-        UnregisterBrokerRequest, UpdateFeaturesRequest,
+        UnregisterBrokerRequest, UpdateFeaturesRequest, WriteTxnMarkersRequest,
     },
     open_request,
 };
@@ -210,6 +211,7 @@ served! {
     sync_group: SyncGroup(SyncGroupRequest<'_>),
     unregister_broker: UnregisterBroker(UnregisterBrokerRequest),
     update_features: UpdateFeatures(UpdateFeaturesRequest<'_>),
+    write_txn_markers: WriteTxnMarkers(WriteTxnMarkersRequest<'_>),
 }
 
 /// Which API a frame calls. An unknown one ends the connection, and so does a version that is not

@@ -333,17 +333,9 @@ async fn settle(terms: &Terms, topics: &mut [TopicItems]) {
     }
     for item in topics.iter_mut().flat_map(|topic| &mut topic.items) {
         let Some((partition, end)) = appended(item) else { continue };
-        if partition.has_reached(reach, end) {
-            continue;
+        if let Err(why) = partition.check_reached(reach, end) {
+            item.fate = Fate::Refused(why.code().into());
         }
-        let code = if partition.log.is_offline() {
-            ErrorCode::KafkaStorageError
-        } else if partition.log.is_closed() {
-            ErrorCode::NotLeaderOrFollower
-        } else {
-            ErrorCode::RequestTimedOut
-        };
-        item.fate = Fate::Refused(code.into());
     }
 }
 

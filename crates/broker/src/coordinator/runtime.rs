@@ -11,6 +11,7 @@ use arc_swap::ArcSwap;
 use milena_env::{Clock, Random};
 use milena_metadata::image::{Delta, MetadataImage};
 use milena_protocol::LeaderEpoch;
+use milena_storage::Appended;
 
 use super::{
     Effects, Machine, Now, Reply, Scene,
@@ -18,7 +19,11 @@ use super::{
     shard::{Pending, Shard, Stopped},
     timekeeper::{Timed, Waker},
 };
-use crate::{broker::SharedConfig, partition::Partition};
+use crate::{
+    broker::SharedConfig,
+    partition::Partition,
+    transactions::markers::{Marker, MarkerError},
+};
 
 /// How often a log is replayed whose core cannot write at once what follows from it, as when the
 /// disk is full.
@@ -130,6 +135,21 @@ impl<M: Machine> Runtime<M> {
         let (answer, end) = answer.await.map_err(|_| CoordinatorError::NotCoordinator)?;
         pending.until(end).committed(limit).await?;
         Ok(answer)
+    }
+
+    /// Has a transaction's marker appended to a partition, and what it ends.
+    pub(crate) fn end_transaction(
+        &self,
+        partition: i32,
+        marker: &Marker,
+        now_ms: i64,
+    ) -> Result<Appended, MarkerError> {
+        let shard = self.read().get(&partition).cloned().ok_or(CoordinatorError::NotCoordinator)?;
+        let (appended, is_known) = shard.end_transaction(marker, now_ms)?;
+        if !is_known {
+            self.load(&shard);
+        }
+        Ok(appended)
     }
 
     fn run<T>(

@@ -13,16 +13,17 @@ use std::{
 };
 
 use bytes::BytesMut;
-use milena_env::timer;
 use milena_protocol::{
     LeaderEpoch, Offset,
     records::{BatchBuilder, Origin, Scratch},
 };
-use milena_storage::producers;
-use tokio::sync::Notify;
+use milena_storage::{Appended, producers};
 
-use super::{CoordinatorError, Effects, Machine, Scene, runtime::Outside};
-use crate::partition::{Partition, Reach};
+use super::{CoordinatorError, Effects, Logged, Machine, Scene, What, runtime::Outside};
+use crate::{
+    partition::{Partition, Reach, Unreached},
+    transactions::markers::{Marker, MarkerError},
+};
 
 /// A batch's header, and some room.
 const BATCH_OVERHEAD_BYTES: usize = 128;
@@ -83,11 +84,7 @@ impl<M: Machine> Shard<M> {
         outside: &Outside,
         event: impl FnOnce(&mut M, &mut Scene<'_>) -> T,
     ) -> Result<(T, Pending), Stopped> {
-        let machine = match &mut *phase {
-            Phase::Serving(machine) => machine,
-            Phase::Loading => return Err(Stopped::of(CoordinatorError::Loading)),
-            Phase::Failed => return Err(Stopped::of(CoordinatorError::NotCoordinator)),
-        };
+        let machine = phase.serving().map_err(Stopped::of)?;
         let batch_bytes_max = self.partition.log.config().max_message_bytes as usize;
         let batch_bytes_max = batch_bytes_max.saturating_sub(BATCH_OVERHEAD_BYTES);
         let begin = self.partition.log.appended_end();
@@ -106,6 +103,28 @@ impl<M: Machine> Shard<M> {
         }
         outside.wake_by(next_wake);
         Ok((answer, Pending { partition: Arc::clone(&self.partition), end }))
+    }
+
+    /// Ends a transaction that may have records here. The core is told what the log is, in the same
+    /// words as when it is replayed; says whether it could take that in.
+    pub(super) fn end_transaction(
+        &self,
+        marker: &Marker,
+        now_ms: i64,
+    ) -> Result<(Appended, bool), MarkerError> {
+        let mut phase = self.lock();
+        let machine = phase.serving()?;
+        let appended = marker.append_to(&self.partition, self.epoch, now_ms)?;
+        let logged = Logged {
+            offset: appended.base_offset,
+            transaction: Some((marker.producer_id, marker.producer_epoch)),
+            what: What::Marker { is_commit: marker.is_commit },
+        };
+        let is_known = machine.replay(&logged).is_ok();
+        if !is_known {
+            *phase = Phase::Loading;
+        }
+        Ok((appended, is_known))
     }
 
     pub(super) fn next_wake(&self) -> Option<Duration> {
@@ -165,6 +184,16 @@ pub(super) struct Stopped {
     pub(super) must_reload: bool,
 }
 
+impl<M> Phase<M> {
+    const fn serving(&mut self) -> Result<&mut M, CoordinatorError> {
+        match self {
+            Self::Serving(machine) => Ok(machine),
+            Self::Loading => Err(CoordinatorError::Loading),
+            Self::Failed => Err(CoordinatorError::NotCoordinator),
+        }
+    }
+}
+
 impl Stopped {
     const fn of(error: CoordinatorError) -> Self {
         Self { error, must_reload: false }
@@ -179,25 +208,10 @@ impl Pending {
 
     /// Waits until all of it is on the disks of all in-sync replicas.
     pub(crate) async fn committed(self, limit: Duration) -> Result<(), CoordinatorError> {
-        let Self { partition, end } = self;
-        let is_settled =
-            || partition.has_reached(Reach::HighWatermark, end) || partition.log.is_closed();
-        if !is_settled() {
-            let wake = Arc::new(Notify::new());
-            let _registration = partition.watch(Reach::HighWatermark, end, &wake);
-            let settled = async {
-                while !is_settled() {
-                    wake.notified().await;
-                }
-            };
-            timer::timeout(limit, settled).await;
-        }
-        if partition.has_reached(Reach::HighWatermark, end) {
-            Ok(())
-        } else if partition.log.is_closed() {
-            Err(CoordinatorError::NotCoordinator)
-        } else {
-            Err(CoordinatorError::NotAvailable)
-        }
+        let reached = self.partition.reach(Reach::HighWatermark, self.end, limit).await;
+        reached.map_err(|why| match why {
+            Unreached::Late => CoordinatorError::NotAvailable,
+            Unreached::Offline | Unreached::Closed => CoordinatorError::NotCoordinator,
+        })
     }
 }

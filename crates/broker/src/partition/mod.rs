@@ -10,13 +10,18 @@ pub(crate) mod stray;
 pub(crate) mod table;
 mod waiters;
 
-use std::sync::{
-    Arc, Mutex, MutexGuard, PoisonError, Weak,
-    atomic::{AtomicI64, AtomicUsize, Ordering},
+use std::{
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError, Weak,
+        atomic::{AtomicI64, AtomicUsize, Ordering},
+    },
+    time::Duration,
 };
 
+use milena_env::timer;
 use milena_protocol::{LeaderEpoch, Offset};
 use milena_storage::{Listener, Log};
+use tokio::sync::Notify;
 
 pub(crate) use leader::{EpochCheck, Leader};
 pub(crate) use waiters::{Last, Reach, Registration, Wake, Woken};
@@ -32,6 +37,17 @@ pub(crate) struct Partition {
     waiters: Waiters,
     /// `min.insync.replicas`
     min_in_sync: AtomicUsize,
+}
+
+/// Why what was appended is not where it was wanted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Unreached {
+    /// The log directory is offline.
+    Offline,
+    /// The partition has left.
+    Closed,
+    /// Not yet.
+    Late,
 }
 
 impl Partition {
@@ -99,6 +115,40 @@ impl Partition {
                 Reach::Durable => self.log.durable_end(),
                 Reach::HighWatermark => self.high_watermark(),
             }
+    }
+
+    /// Waits until everything below `offset` is where `reach` wants it, or will never be.
+    pub(crate) async fn reach(
+        self: &Arc<Self>,
+        reach: Reach,
+        offset: Offset,
+        limit: Duration,
+    ) -> Result<(), Unreached> {
+        let is_settled = || self.has_reached(reach, offset) || self.log.is_closed();
+        if !is_settled() {
+            let wake = Arc::new(Notify::new());
+            let _registration = self.watch(reach, offset, &wake);
+            let settled = async {
+                while !is_settled() {
+                    wake.notified().await;
+                }
+            };
+            timer::timeout(limit, settled).await;
+        }
+        self.check_reached(reach, offset)
+    }
+
+    /// Why not everything below `offset` is where `reach` wants it, if so.
+    pub(crate) fn check_reached(&self, reach: Reach, offset: Offset) -> Result<(), Unreached> {
+        if self.has_reached(reach, offset) {
+            Ok(())
+        } else if self.log.is_offline() {
+            Err(Unreached::Offline)
+        } else if self.log.is_closed() {
+            Err(Unreached::Closed)
+        } else {
+            Err(Unreached::Late)
+        }
     }
 
     /// Has `wake` woken when everything below `offset` is there, or will never be.

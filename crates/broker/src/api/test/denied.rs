@@ -311,6 +311,17 @@ fn cluster(denied: &mut Denied) {
         .expect(ApiKey::UnregisterBroker, &[CLUSTER], |_| api::UnregisterBrokerRequest::default());
     denied.expect(ApiKey::AddRaftVoter, &[CLUSTER], |_| api::AddRaftVoterRequest::default());
     denied.expect(ApiKey::RemoveRaftVoter, &[CLUSTER], |_| api::RemoveRaftVoterRequest::default());
+    denied.expect(ApiKey::WriteTxnMarkers, &[CLUSTER], |name| {
+        let partition_indexes = vec![0];
+        let topic =
+            api::write_txn_markers::request::WritableTxnMarkerTopic { name, partition_indexes };
+        api::WriteTxnMarkersRequest {
+            markers: vec![api::write_txn_markers::request::WritableTxnMarker {
+                topics: vec![topic],
+                ..Default::default()
+            }],
+        }
+    });
     denied.expect(ApiKey::ElectLeaders, &[CLUSTER], |topic| {
         let partitions = vec![0];
         let named = api::elect_leaders::request::TopicPartitions { topic, partitions };
