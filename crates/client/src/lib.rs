@@ -1,0 +1,16 @@
+//! A client of Milena and Apache Kafka: pure Rust, asynchronous, on tokio.
+//!
+//! `config` holds settings by Kafka's keys, `network` one connection, `cluster` the brokers and who
+//! leads what. Producer, consumer and admin stand on these.
+#![forbid(unsafe_code)]
+#![warn(missing_docs)]
+#![allow(dead_code, unused_imports, reason = "producer, consumer and admin are being built on it")]
+
+mod cluster;
+pub mod config;
+mod error;
+mod network;
+
+pub use cluster::{Broker, Partition, Topic, View};
+pub use config::ClientConfig;
+pub use error::{Error, Result};

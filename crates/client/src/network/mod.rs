@@ -1,0 +1,10 @@
+//! Connections to brokers: requests go out one behind the other, answers come back in the same
+//! order.
+
+mod api;
+mod connection;
+mod negotiate;
+
+pub(crate) use api::*;
+pub(crate) use connection::{Answer, Connection, Limits};
+pub(crate) use negotiate::Versions;
