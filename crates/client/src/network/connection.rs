@@ -471,7 +471,7 @@ async fn read_all(shared: Arc<Shared>, mut reader: OwnedReadHalf, limits: Limits
 
 /// Room for what comes next. What a frame claims is believed up to a limit, beyond which room
 /// grows as bytes arrive.
-fn make_room(incoming: &mut BytesMut) {
+pub(super) fn make_room(incoming: &mut BytesMut) {
     let claimed = incoming.first_chunk::<LENGTH_PREFIX>().map_or(0, |bytes| {
         usize::try_from(i32::from_be_bytes(*bytes)).unwrap_or(0) + LENGTH_PREFIX
     });

@@ -4,6 +4,8 @@
 mod api;
 mod connection;
 mod negotiate;
+#[cfg(test)]
+mod test;
 
 pub(crate) use api::*;
 pub(crate) use connection::{Answer, Connection, Limits};
