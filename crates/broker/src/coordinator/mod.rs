@@ -4,9 +4,10 @@
 //! `shard` is one such partition: it locks, lets a pure core decide ([`Machine`]), appends what the
 //! core wants remembered, and gives out no answer before all that it rests on is committed.
 //! `service` is how the rest of the broker asks, `runtime` finds the shard, `load` replays a log
-//! into a new core, `timekeeper` wakes cores when their time has come. What groups are is told in
-//! `group`.
+//! into a new core, `timekeeper` wakes cores when their time has come, `counters` says what has
+//! happened. What groups are is told in `group`.
 
+mod counters;
 pub(crate) mod group;
 mod internal_topic;
 mod load;
@@ -21,6 +22,7 @@ use std::{fmt::Debug, time::Duration};
 use milena_metadata::image::Delta;
 use milena_protocol::{DecodeError, Offset, ProducerEpoch, ProducerId};
 
+pub(crate) use counters::{Counters, Transition};
 pub(crate) use internal_topic::partition_of;
 pub(crate) use runtime::{CoordinatorError, Runtime};
 pub(crate) use scene::{Effects, Now, Reply, Scene, TooLarge};

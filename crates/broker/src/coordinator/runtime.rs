@@ -14,7 +14,7 @@ use milena_protocol::LeaderEpoch;
 use milena_storage::Appended;
 
 use super::{
-    Effects, Machine, Now, Reply, Scene,
+    Counters, Effects, Machine, Now, Reply, Scene, Transition,
     load::load,
     shard::{Pending, Shard, Stopped},
     timekeeper::{Timed, Waker},
@@ -49,6 +49,7 @@ pub(super) struct Outside {
     config: SharedConfig,
     image: ArcSwap<MetadataImage>,
     random: Mutex<Random>,
+    counters: Counters,
     waker: Waker,
 }
 
@@ -66,6 +67,7 @@ impl Outside {
             config: &self.config.load(),
             random: &mut Random::from_seed(seed),
             effects,
+            counters: &self.counters,
         })
     }
 
@@ -103,6 +105,7 @@ impl<M: Machine> Runtime<M> {
                 config,
                 image: ArcSwap::default(),
                 random: Mutex::new(random),
+                counters: Counters::default(),
                 waker,
             },
             shards: RwLock::default(),
@@ -147,7 +150,7 @@ impl<M: Machine> Runtime<M> {
         let shard = self.read().get(&partition).cloned().ok_or(CoordinatorError::NotCoordinator)?;
         let (appended, is_known) = shard.end_transaction(marker, now_ms)?;
         if !is_known {
-            self.load(&shard);
+            self.load(&shard, Transition::Reloaded);
         }
         Ok(appended)
     }
@@ -159,6 +162,11 @@ impl<M: Machine> Runtime<M> {
     ) -> Result<(T, Pending), CoordinatorError> {
         let shard = self.read().get(&partition).cloned().ok_or(CoordinatorError::NotCoordinator)?;
         shard.run(&self.outside, event).map_err(|stopped| self.stopped(&shard, &stopped))
+    }
+
+    /// What has happened to what is coordinated here.
+    pub(crate) const fn counters(&self) -> &Counters {
+        &self.outside.counters
     }
 
     /// The partitions that are led here, loaded or not.
@@ -178,7 +186,7 @@ impl<M: Machine> Runtime<M> {
         let shard = Arc::new(Shard::new(Arc::clone(partition), epoch));
         shards.insert(partition.index(), Arc::clone(&shard));
         drop(shards);
-        self.load(&shard);
+        self.load(&shard, Transition::Loaded);
     }
 
     /// Somebody else leads it, or it is gone.
@@ -200,12 +208,12 @@ impl<M: Machine> Runtime<M> {
 
     fn stopped(&self, shard: &Arc<Shard<M>>, stopped: &Stopped) -> CoordinatorError {
         if stopped.must_reload {
-            self.load(shard);
+            self.load(shard, Transition::Reloaded);
         }
         stopped.error
     }
 
-    fn load(&self, shard: &Arc<Shard<M>>) {
+    fn load(&self, shard: &Arc<Shard<M>>, why: Transition) {
         let (shard, runtime) = (Arc::clone(shard), Weak::clone(&self.itself));
         self.outside.waker.load(Box::new(move || {
             let Some(runtime) = runtime.upgrade() else { return };
@@ -215,7 +223,8 @@ impl<M: Machine> Runtime<M> {
                 let Some(machine) = load(&shard.partition, buffer_bytes) else { break };
                 match shard.begin(outside, machine) {
                     Err(Stopped { must_reload: true, .. }) => outside.clock.sleep(LOAD_PAUSE),
-                    Ok(()) | Err(_) => return,
+                    Ok(()) => return outside.counters.add(why, 1),
+                    Err(_) => return,
                 }
             }
             tracing::error!(

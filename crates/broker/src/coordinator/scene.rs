@@ -8,6 +8,8 @@ use milena_metadata::image::MetadataImage;
 use milena_protocol::{Offset, records::BatchBuilder};
 use tokio::sync::oneshot;
 
+use super::{Counters, Transition};
+
 pub(crate) use milena_metadata::controller::Now;
 
 /// What a record takes beside its key and value, at most: lengths, deltas, attributes.
@@ -21,6 +23,14 @@ pub(crate) struct Scene<'a> {
     pub(crate) config: &'a ServerConfig,
     pub(crate) random: &'a mut Random,
     pub(crate) effects: &'a mut Effects,
+    pub(crate) counters: &'a Counters,
+}
+
+impl Scene<'_> {
+    /// This has happened once more.
+    pub(crate) fn count(&self, transition: Transition) {
+        self.counters.add(transition, 1);
+    }
 }
 
 /// What follows from one event: records to be appended, and answers to those who were waiting.

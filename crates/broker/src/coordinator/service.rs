@@ -49,6 +49,9 @@ impl Coordinators {
     /// Before the log directories are closed.
     pub(crate) fn stop(&self) {
         self.timekeeper().stop();
+        for (event, reason, count) in self.groups.counters().snapshot() {
+            tracing::debug!(event, reason, count, "happened to groups");
+        }
     }
 
     /// A partition has moved to another log directory: its core is loaded from there.

@@ -1,6 +1,9 @@
 //! Why a group refuses what it is asked.
 
-use super::{super::CoordinatorError, record::WriteError};
+use super::{
+    super::{CoordinatorError, Scene, Transition},
+    record::WriteError,
+};
 
 /// Each becomes the code of the same name.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -49,4 +52,23 @@ pub(crate) enum GroupError {
     InvalidRegularExpression(String),
     #[error("{0}")]
     UnsupportedVersion(String),
+}
+
+impl GroupError {
+    /// Counts that somebody is refused who has to begin anew, or may not come in.
+    pub(super) fn counted(self, scene: &Scene<'_>) -> Self {
+        let refused = match self {
+            Self::UnknownMemberId(_) => Transition::RefusedUnknown,
+            Self::IllegalGeneration => Transition::RefusedGeneration,
+            Self::FencedMemberEpoch(_) | Self::StaleMemberEpoch(_) => Transition::RefusedEpoch,
+            Self::FencedInstanceId(_) => Transition::RefusedInstance,
+            Self::UnreleasedInstanceId(_) => Transition::RefusedUnreleased,
+            Self::GroupMaxSizeReached(_) => Transition::RefusedFull,
+            Self::InconsistentGroupProtocol => Transition::RefusedProtocol,
+            Self::InvalidRegularExpression(_) => Transition::RefusedPattern,
+            _ => return self,
+        };
+        scene.count(refused);
+        self
+    }
 }

@@ -31,7 +31,7 @@ use self::{
     consumer::ConsumerGroup,
     offsets::{Commit, CommitRequest, Committed, Expiry, PendingCommits},
 };
-use super::{Logged, Machine, Scene, What};
+use super::{Logged, Machine, Scene, Transition, What};
 
 /// The groups of one partition of `__consumer_offsets`.
 #[derive(Debug, Default)]
@@ -305,6 +305,7 @@ impl Groups {
                 return Err(GroupError::NonEmptyGroup);
             }
             tracing::info!(group = id, "group deleted by request");
+            scene.count(Transition::DeletedByRequest);
             group.delete(scene)
         };
         self.on_group(id, delete).unwrap_or_else(|| Err(GroupError::GroupIdNotFound(id.to_owned())))

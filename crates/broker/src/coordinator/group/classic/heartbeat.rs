@@ -27,7 +27,8 @@ impl Groups {
             Members::Consumer(group) => group.beat(request, scene),
         };
         let unknown = || Err(GroupError::UnknownMemberId(request.member_id.to_owned()));
-        self.on_group(request.group, beat).unwrap_or_else(unknown)
+        let beaten = self.on_group(request.group, beat).unwrap_or_else(unknown);
+        beaten.map_err(|error| error.counted(scene))
     }
 }
 

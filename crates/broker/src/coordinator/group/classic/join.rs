@@ -7,7 +7,7 @@ use milena_env::HashSet;
 
 use super::{
     super::{
-        super::{Reply, Scene},
+        super::{Reply, Scene, Transition},
         Group, GroupError, Groups,
     },
     ClassicGroup, Phase,
@@ -123,7 +123,7 @@ impl Groups {
         } else {
             GroupError::UnknownMemberId(request.member_id.to_owned())
         };
-        scene.effects.reply(reply, Err(request.refused(error)));
+        scene.effects.reply(reply, Err(request.refused(error.counted(scene))));
     }
 }
 
@@ -146,15 +146,17 @@ impl ClassicGroup {
             tracing::info!(group = %self.id, member, why, "member turned away");
             // One that was a member is the last to come back, and has lost its place.
             if self.pending.remove(member).is_some() || self.remove(member, scene).is_some() {
-                self.rebalance("a member was turned away", scene);
+                scene.count(Transition::LeftTurnedAway);
+                self.rebalance(Transition::RebalanceTurnedAway, scene);
             }
         }
-        scene.effects.reply(reply, Err(request.refused(error)));
+        scene.effects.reply(reply, Err(request.refused(error.counted(scene))));
     }
 
     fn promise_id(&mut self, request: &JoinRequest<'_>, scene: &mut Scene<'_>) -> GroupError {
         let id = new_member_id(request, scene);
         tracing::info!(group = %self.id, member = %id, "new member to come again with its id");
+        scene.count(Transition::IdGiven);
         let until = scene.now.elapsed + milliseconds(request.session_timeout_ms);
         self.alarm.by(until);
         self.pending.insert(Arc::clone(&id), until);
@@ -185,8 +187,10 @@ impl ClassicGroup {
         tracing::info!(
             group = %self.id, member = %id, instance_id, reason = request.reason, "member joins"
         );
+        let is_static = member.is_static();
+        scene.count(if is_static { Transition::JoinedStatic } else { Transition::JoinedNew });
         self.members.insert(id, member);
-        self.rebalance("a new member", scene);
+        self.rebalance(Transition::RebalanceNew, scene);
     }
 
     /// A member joins again: with news, or because it did not hear what came of the last time.
@@ -214,10 +218,9 @@ impl ClassicGroup {
         member.update(id.len(), request);
         member.wait_to_join(reply, scene);
         tracing::info!(group = %self.id, member = %id, reason = request.reason, "member rejoins");
-        self.rebalance(
-            if is_leader { "the leader joins again" } else { "news of a member" },
-            scene,
-        );
+        scene.count(Transition::JoinedAgain);
+        let why = if is_leader { Transition::RebalanceLeader } else { Transition::RebalanceNews };
+        self.rebalance(why, scene);
     }
 
     /// What a member is told of the current generation.

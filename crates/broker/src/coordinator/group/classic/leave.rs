@@ -3,7 +3,10 @@
 use std::sync::Arc;
 
 use super::{
-    super::{super::Scene, Group, GroupError, Groups, Members},
+    super::{
+        super::{Scene, Transition},
+        Group, GroupError, Groups, Members,
+    },
     ClassicGroup,
 };
 
@@ -46,9 +49,10 @@ impl ClassicGroup {
         leaving: &[Leaving<'_>],
         scene: &mut Scene<'_>,
     ) -> Vec<Result<(), GroupError>> {
-        let left: Vec<_> = leaving.iter().map(|it| self.leave_one(it, scene)).collect();
+        let leave = |it| self.leave_one(it, scene).map_err(|error| error.counted(scene));
+        let left: Vec<_> = leaving.iter().map(leave).collect();
         if left.iter().any(Result::is_ok) {
-            self.rebalance("members left", scene);
+            self.rebalance(Transition::RebalanceLeft, scene);
         }
         left
     }
@@ -57,6 +61,7 @@ impl ClassicGroup {
         let &Leaving { member_id, instance_id, reason } = it;
         if self.pending.remove(member_id).is_some() {
             tracing::info!(group = %self.id, member = member_id, reason, "pending member left");
+            scene.count(Transition::LeftBeforeJoining);
             return Ok(());
         }
         let id = match instance_id {
@@ -67,6 +72,7 @@ impl ClassicGroup {
             _ => self.check_member(member_id, instance_id)?,
         };
         tracing::info!(group = %self.id, member = %id, instance_id, reason, "member left");
+        scene.count(Transition::LeftByRequest);
         self.remove(&id, scene);
         Ok(())
     }

@@ -15,7 +15,7 @@ use milena_protocol::{
 
 use super::{
     super::{
-        super::Scene,
+        super::{Scene, Transition},
         record::{self, Encoded, WriteError},
     },
     ClassicGroup, GroupError, Phase,
@@ -54,7 +54,7 @@ impl ClassicGroup {
             self.alarm.by(member.deadline);
         }
         if self.members.len() > scene.config.groups.classic.size_max {
-            self.prepare_rebalance("the group has more members than it may", scene);
+            self.prepare_rebalance(Transition::RebalanceTooMany, scene);
         }
     }
 

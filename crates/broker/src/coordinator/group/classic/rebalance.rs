@@ -3,7 +3,11 @@
 
 use std::{cmp::Reverse, collections::BTreeMap, sync::Arc, time::Duration};
 
-use super::{super::super::Scene, ClassicGroup, GroupError, Joined, Phase, member::milliseconds};
+use super::{
+    super::super::{Scene, Transition},
+    ClassicGroup, GroupError, Joined, Phase,
+    member::milliseconds,
+};
 
 /// While nobody at all comes back, it is looked after them no more often.
 const POSTPONED_MIN: Duration = Duration::from_secs(1);
@@ -27,17 +31,19 @@ pub(super) struct Initial {
 impl ClassicGroup {
     /// Something has changed: a new generation is needed, or the one that is gathering may be
     /// complete.
-    pub(super) fn rebalance(&mut self, reason: &str, scene: &mut Scene<'_>) {
+    pub(super) fn rebalance(&mut self, why: Transition, scene: &mut Scene<'_>) {
         match self.phase {
             Phase::Empty if self.members.is_empty() => {}
             Phase::PreparingRebalance(_) => self.try_complete_join(scene),
-            _ => self.prepare_rebalance(reason, scene),
+            _ => self.prepare_rebalance(why, scene),
         }
     }
 
-    pub(in super::super) fn prepare_rebalance(&mut self, reason: &str, scene: &mut Scene<'_>) {
+    pub(in super::super) fn prepare_rebalance(&mut self, why: Transition, scene: &mut Scene<'_>) {
         let (state, generation, now) = (self.state(), self.generation, scene.now.elapsed);
+        let reason = why.reason();
         tracing::info!(group = %self.id, state, generation, reason, "rebalance");
+        scene.count(why);
         if self.phase == Phase::CompletingRebalance {
             self.forget_assignments(&GroupError::RebalanceInProgress, scene);
         }
@@ -73,12 +79,14 @@ impl ClassicGroup {
         let late: Vec<_> = self.members.iter().filter_map(is_late).collect();
         for id in late {
             tracing::info!(group = %self.id, member = %id, "member did not rejoin in time");
+            scene.count(Transition::LeftNotJoined);
             self.remove(&id, scene);
         }
         if self.members.is_empty() {
             self.become_empty(scene);
         } else if !self.elect_leader() {
             tracing::info!(group = %self.id, "no member rejoined, the rebalance is put off");
+            scene.count(Transition::RebalancePutOff);
             let until = scene.now.elapsed + self.rebalance_timeout().max(POSTPONED_MIN);
             self.phase = Phase::PreparingRebalance(Gathering { until, initial: None });
             self.alarm.by(until);
@@ -95,6 +103,7 @@ impl ClassicGroup {
         self.enter(Phase::Empty, scene);
         let generation = self.generation;
         tracing::info!(group = %self.id, generation, "group empty");
+        scene.count(Transition::Empty);
         if let Err(error) = self.write(scene) {
             // The log still has members: after a restart they are waited for in vain.
             tracing::error!(group = %self.id, %error, "empty group not written");
@@ -112,6 +121,7 @@ impl ClassicGroup {
         tracing::info!(
             group = %self.id, generation, protocol, leader, members, "generation begins"
         );
+        scene.count(Transition::Generation);
         let told: Vec<Joined> = self.members.keys().map(|id| self.joined(id)).collect();
         for (member, joined) in self.members.values_mut().zip(told) {
             if let Some(reply) = member.join.take() {
@@ -210,10 +220,11 @@ impl ClassicGroup {
         }
         for id in &expired {
             tracing::info!(group = %self.id, member = %id, "member's session ended");
+            scene.count(Transition::LeftSession);
             self.remove(id, scene);
         }
         if !expired.is_empty() {
-            self.rebalance("members' sessions ended", scene);
+            self.rebalance(Transition::RebalanceSessions, scene);
         } else if self.members.len() + self.pending.len() < known {
             self.try_complete_join(scene);
         }
@@ -226,10 +237,11 @@ impl ClassicGroup {
         let late: Vec<_> = late.map(|(id, _)| Arc::clone(id)).collect();
         for id in &late {
             tracing::info!(group = %self.id, member = %id, "member did not fetch its assignment");
+            scene.count(Transition::LeftNotSynced);
             self.remove(id, scene);
         }
         if !late.is_empty() {
-            self.rebalance("members did not fetch their assignments", scene);
+            self.rebalance(Transition::RebalanceNotSynced, scene);
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{
-    super::super::{Reply, Scene},
+    super::super::{Reply, Scene, Transition},
     ClassicGroup, GroupError, JoinAnswer, JoinRefused, JoinRequest, Phase,
     member::Member,
     seat::new_member_id,
@@ -39,6 +39,7 @@ impl ClassicGroup {
             group = %self.id, member = %id, was = %old, instance_id, state, reason = request.reason,
             "static member replaced"
         );
+        scene.count(Transition::JoinedInPlace);
         if self.phase == Phase::Stable && self.choose_protocol() == self.protocol {
             self.subscribed = self.subscriptions();
             match self.write(scene) {
@@ -61,6 +62,6 @@ impl ClassicGroup {
         if let Some(member) = self.members.get_mut(&id) {
             member.wait_to_join(reply, scene);
         }
-        self.rebalance("a static member came back", scene);
+        self.rebalance(Transition::RebalanceBack, scene);
     }
 }

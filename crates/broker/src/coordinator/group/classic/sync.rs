@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use super::{
     super::{
-        super::{Reply, Scene},
+        super::{Reply, Scene, Transition},
         Group, GroupError, Groups, Members,
     },
     ClassicGroup, Phase,
@@ -49,6 +49,7 @@ impl Groups {
                 Members::Classic(group) => group.sync(request, scene, reply),
                 Members::Consumer(group) => {
                     let synced = group.sync(request, scene);
+                    let synced = synced.map_err(|error| error.counted(scene));
                     scene.effects.reply(reply, synced);
                 }
             });
@@ -56,7 +57,7 @@ impl Groups {
         } else {
             GroupError::UnknownMemberId(request.member_id.to_owned())
         };
-        scene.effects.reply(reply, Err(error));
+        scene.effects.reply(reply, Err(error.counted(scene)));
     }
 }
 
@@ -64,7 +65,7 @@ impl ClassicGroup {
     fn sync(&mut self, request: &SyncRequest<'_>, scene: &mut Scene<'_>, reply: Reply<SyncAnswer>) {
         let id = match self.check_sync(request) {
             Ok(id) => id,
-            Err(error) => return scene.effects.reply(reply, Err(error)),
+            Err(error) => return scene.effects.reply(reply, Err(error.counted(scene))),
         };
         let Some(member) = self.members.get_mut(&id) else { return };
         member.must_sync = false;
@@ -112,13 +113,14 @@ impl ClassicGroup {
         if let Err(error) = self.write(scene) {
             tracing::warn!(group = %self.id, %error, "the leader's assignment not written");
             self.forget_assignments(&error.into(), scene);
-            self.rebalance("the assignment could not be written", scene);
+            self.rebalance(Transition::RebalanceNotWritten, scene);
             return;
         }
         let (generation, members) = (self.generation, self.members.len());
         tracing::info!(
             group = %self.id, generation, members, leader = request.member_id, "group stable"
         );
+        scene.count(Transition::Stable);
         self.enter(Phase::Stable, scene);
         let (protocol_type, protocol) = (self.protocol_type.clone(), self.protocol.clone());
         for member in self.members.values_mut() {

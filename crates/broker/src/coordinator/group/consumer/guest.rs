@@ -8,7 +8,7 @@ use milena_protocol::Uuid;
 
 use super::{
     super::{
-        super::{Reply, Scene},
+        super::{Reply, Scene, Transition},
         Group, GroupError, Members,
         classic::{
             HeartbeatRequest, JoinAnswer, JoinRequest, Joined, Leaving, SyncAnswer, SyncRequest,
@@ -33,7 +33,7 @@ impl Group {
         reply: Reply<JoinAnswer>,
     ) {
         if let Err(error) = self.make_classic_if_empty(request, scene) {
-            return scene.effects.reply(reply, Err(request.refused(error)));
+            return scene.effects.reply(reply, Err(request.refused(error.counted(scene))));
         }
         match &mut self.members {
             Members::Classic(group) => group.join(request, scene, reply),
@@ -43,7 +43,9 @@ impl Group {
                 };
                 let joined = group.event(Draft::default(), scene, join);
                 self.hand_over_if_classic(scene);
-                scene.effects.reply(reply, joined.map_err(|error| request.refused(error)));
+                scene
+                    .effects
+                    .reply(reply, joined.map_err(|error| request.refused(error.counted(scene))));
             }
         }
     }
@@ -73,7 +75,7 @@ impl ConsumerGroup {
         let told = Subscription::read(first, scene.image).ok_or_else(inconsistent)?;
         let id = self.admit_guest(request, &told, scene)?;
         let makes_classic = self.would_be_classic_with(request, &id, scene);
-        let id = self.seat_guest(id, request, draft)?;
+        let id = self.seat_guest(id, request, draft, scene)?;
 
         let nothing = Metadata::default();
         let before = self.members.get(&id).map_or(&nothing, |member| &member.metadata);
@@ -110,7 +112,7 @@ impl ConsumerGroup {
         }
         let joined = self.joined(&id, scene)?;
         if makes_classic {
-            self.become_classic(is_late.then_some("its assignment is out of date"), draft, scene)?;
+            self.become_classic(is_late.then_some(Transition::RebalanceOutOfDate), draft, scene)?;
         }
         Ok(joined)
     }
@@ -175,6 +177,7 @@ impl ConsumerGroup {
         id: Arc<str>,
         request: &JoinRequest<'_>,
         draft: &mut Draft,
+        scene: &Scene<'_>,
     ) -> Result<Arc<str>, GroupError> {
         let instance = request.instance_id;
         let before = instance.and_then(|instance| self.static_members.get(instance)).cloned();
@@ -182,6 +185,7 @@ impl ConsumerGroup {
             self.replace(&before, &id, draft)?;
         }
         tracing::info!(group = %self.id, member = %id, instance, "classic member joins");
+        scene.count(Transition::JoinedAsGuest);
         Ok(id)
     }
 
@@ -266,6 +270,7 @@ impl ConsumerGroup {
         {
             if !ids.contains(id) {
                 tracing::info!(group = %self.id, member = %id, reason = it.reason, "member left");
+                scene.count(Transition::LeftByRequest);
                 ids.push(Arc::clone(id));
             }
         }
@@ -274,7 +279,8 @@ impl ConsumerGroup {
                 group.remove_members(&ids, draft, scene)
             })?;
         }
-        Ok(found.into_iter().map(|id| id.map(drop)).collect())
+        let left = found.into_iter().map(|id| id.map(drop).map_err(|error| error.counted(scene)));
+        Ok(left.collect())
     }
 
     /// The member that speaks, if it does so by the classic protocol and in its epoch.

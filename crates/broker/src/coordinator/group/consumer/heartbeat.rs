@@ -6,7 +6,10 @@ use milena_config::ServerConfig;
 use milena_protocol::Uuid;
 
 use super::{
-    super::{super::Scene, Group, GroupError, Groups, Members},
+    super::{
+        super::{Scene, Transition},
+        Group, GroupError, Groups, Members,
+    },
     Change, ConsumerGroup, Draft,
     member::{AWAY, GONE, Metadata},
     reconcile::Claimed,
@@ -172,7 +175,7 @@ impl Groups {
             self.on_group(request.group, heartbeat)
         };
         let missing = || Err(GroupError::GroupIdNotFound(request.group.to_owned()));
-        answer.unwrap_or_else(missing)
+        answer.unwrap_or_else(missing).map_err(|error| error.counted(scene))
     }
 }
 
@@ -258,9 +261,11 @@ impl ConsumerGroup {
         };
         if request.member_epoch == AWAY {
             tracing::info!(group = %self.id, member = %id, "static member left for a while");
+            scene.count(Transition::LeftForAWhile);
             self.leave_for_a_while(&id, draft)?;
         } else {
             tracing::info!(group = %self.id, member = %id, "member left");
+            scene.count(Transition::LeftByRequest);
             self.remove_members(&[Arc::clone(&id)], draft, scene)?;
         }
         Ok(ConsumerHeartbeatAnswer {

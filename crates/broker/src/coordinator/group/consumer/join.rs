@@ -4,7 +4,10 @@
 use std::sync::Arc;
 
 use super::{
-    super::{super::Scene, GroupError},
+    super::{
+        super::{Scene, Transition},
+        GroupError,
+    },
     Change, ConsumerGroup, ConsumerHeartbeat, Draft,
     member::{AWAY, Current, Member},
     reconcile::{Claimed, claims_only},
@@ -38,6 +41,7 @@ impl ConsumerGroup {
                 Err(_) if joins => {
                     let id = new_id(scene);
                     tracing::info!(group = %self.id, member = %id, "member joins");
+                    scene.count(Transition::JoinedNew);
                     return Ok(id);
                 }
                 Err(error) => return Err(error),
@@ -57,8 +61,10 @@ impl ConsumerGroup {
             tracing::info!(
                 group = %self.id, instance, member = %id, %before, "static member is back"
             );
+            scene.count(Transition::JoinedInPlace);
         } else {
             tracing::info!(group = %self.id, instance, member = %id, "static member joins");
+            scene.count(Transition::JoinedStatic);
         }
         Ok(id)
     }

@@ -8,6 +8,8 @@ use std::{
 
 use milena_protocol::Uuid;
 
+use crate::coordinator::Transition;
+
 /// The epoch of a static member that has left and may come back.
 pub(super) const AWAY: i32 = -2;
 /// The epoch of who leaves for good.
@@ -168,13 +170,13 @@ impl Deadlines {
     }
 
     /// Why the member is missed, if it is.
-    pub(super) fn missed(&self, now: Duration) -> Option<&'static str> {
+    pub(super) fn missed(&self, now: Duration) -> Option<Transition> {
         let is_over = |at: Option<Duration>| at.is_some_and(|at| at <= now);
         let reasons = [
-            (self.session, "its session timed out"),
-            (self.revocation, "it did not give up partitions in time"),
-            (self.join, "it did not join again in time"),
-            (self.sync, "it did not fetch its assignment in time"),
+            (self.session, Transition::LeftSession),
+            (self.revocation, Transition::LeftNotRevoked),
+            (self.join, Transition::LeftNotJoined),
+            (self.sync, Transition::LeftNotSynced),
         ];
         reasons.into_iter().find(|(at, _)| is_over(*at)).map(|(_, why)| why)
     }

@@ -8,7 +8,7 @@ use milena_protocol::group::{GroupMetadataKey, Key};
 
 use super::{
     super::{
-        super::Scene,
+        super::{Scene, Transition},
         Group, GroupError, Members,
         assignor::Assignment,
         classic::{ClassicGroup, HandedOver, Handover, JoinRequest},
@@ -25,7 +25,7 @@ use super::{
 pub(super) struct Successor {
     group: ClassicGroup,
     /// Why its members have to come together again at once, if they have to.
-    rebalance: Option<&'static str>,
+    rebalance: Option<Transition>,
 }
 
 impl Group {
@@ -47,6 +47,7 @@ impl Group {
         if !classic.is_empty() {
             let refused = |why: &str| {
                 tracing::info!(group = request.group, why, "not upgraded to a consumer group");
+                scene.count(Transition::NotUpgraded);
                 GroupError::OtherProtocol(request.group.to_owned())
             };
             let handover = classic.hand_over().ok_or_else(|| refused("they are no consumers"))?;
@@ -59,6 +60,7 @@ impl Group {
         let answer = group.heartbeat(draft, request, scene)?;
         if !classic.is_empty() {
             tracing::info!(group = request.group, "upgraded to a consumer group");
+            scene.count(Transition::Upgraded);
         }
         classic.dissolve(scene);
         self.members = Members::Consumer(Box::new(group));
@@ -88,6 +90,7 @@ impl Group {
             return;
         };
         tracing::info!(group = %classic.id(), "downgraded to a classic group");
+        scene.count(Transition::Downgraded);
         classic.loaded(scene);
         if let Some(why) = rebalance {
             classic.prepare_rebalance(why, scene);
@@ -201,14 +204,14 @@ impl ConsumerGroup {
         for id in leaving {
             self.remove_member(id, draft)?;
         }
-        self.become_classic(Some("members of the consumer protocol left"), draft, scene)?;
+        self.become_classic(Some(Transition::RebalanceConsumersLeft), draft, scene)?;
         Ok(true)
     }
 
     /// Hands all members over to a classic group, with what they shall have.
     pub(super) fn become_classic(
         &mut self,
-        rebalance: Option<&'static str>,
+        rebalance: Option<Transition>,
         draft: &mut Draft,
         scene: &Scene<'_>,
     ) -> Result<(), GroupError> {

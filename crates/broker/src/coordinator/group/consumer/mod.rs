@@ -50,7 +50,13 @@ use self::{
     migrate::Successor,
     subscription::Resolved,
 };
-use super::{super::Scene, GroupError, alarm::Alarm, assignor::Assignment, offsets::Expiry};
+use super::{
+    super::{Scene, Transition},
+    GroupError,
+    alarm::Alarm,
+    assignor::Assignment,
+    offsets::Expiry,
+};
 
 /// How long what could not be written is left alone.
 const RETRY: Duration = Duration::from_secs(1);
@@ -154,7 +160,9 @@ impl ConsumerGroup {
                 // The others are looked for there.
                 return;
             }
-            tracing::info!(group = %self.id, member = %id, why, "member removed");
+            let reason = why.reason();
+            tracing::info!(group = %self.id, member = %id, reason, "member removed");
+            scene.count(why);
             let fence = |group: &mut Self, draft: &mut Draft, scene: &mut Scene<'_>| {
                 group.remove_members(&[id], draft, scene)
             };
@@ -220,7 +228,7 @@ impl ConsumerGroup {
         }
         self.forget_unused_patterns(draft)?;
         let metadata_hash = self.metadata_hash(scene.image);
-        self.begin_epoch(metadata_hash, "members left", draft)
+        self.begin_epoch(metadata_hash, Transition::EpochLeft, draft, scene)
     }
 
     fn remove_member(&mut self, id: &Arc<str>, draft: &mut Draft) -> Result<(), GroupError> {
@@ -232,11 +240,14 @@ impl ConsumerGroup {
     fn begin_epoch(
         &mut self,
         metadata_hash: i64,
-        why: &str,
+        why: Transition,
         draft: &mut Draft,
+        scene: &Scene<'_>,
     ) -> Result<(), GroupError> {
         let number = self.epoch.number.saturating_add(1);
-        tracing::info!(group = %self.id, epoch = number, why, "a new epoch of the group begins");
+        let reason = why.reason();
+        tracing::info!(group = %self.id, epoch = number, reason, "a new epoch of the group begins");
+        scene.count(why);
         self.change(draft, Change::Epoch(Some(Epoch { number, metadata_hash })))
     }
 

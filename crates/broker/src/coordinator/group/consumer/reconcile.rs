@@ -5,7 +5,11 @@ use milena_metadata::image::MetadataImage;
 use milena_protocol::Uuid;
 
 use super::{
-    super::{super::Scene, GroupError, assignor::Assignment},
+    super::{
+        super::{Scene, Transition},
+        GroupError,
+        assignor::Assignment,
+    },
     Change, ConsumerGroup, Draft,
     member::{Current, Member, Owned, State},
 };
@@ -56,6 +60,7 @@ impl ConsumerGroup {
         let is_other = next.assigned != current.assigned;
         let (state, at) = (next.state, next.epoch);
         tracing::debug!(group = %self.id, member = %id, epoch = at, ?state, "member reconciled");
+        scene.count(Transition::Reconciled);
         self.change(draft, Change::Current(std::sync::Arc::clone(id), Some(next)))?;
         if let Some(member) = self.members.get_mut(id) {
             member.begin_revocation(scene.now.elapsed);

@@ -5,7 +5,11 @@ use std::collections::BTreeSet;
 use milena_metadata::image::{MetadataImage, Topic};
 
 use super::{
-    super::{super::Scene, GroupError, regex::TopicPattern},
+    super::{
+        super::{Scene, Transition},
+        GroupError,
+        regex::TopicPattern,
+    },
     Change, ConsumerGroup, Draft, MaySee, hash,
     member::Metadata,
 };
@@ -87,9 +91,9 @@ impl ConsumerGroup {
         }
         let hash = self.metadata_hash(scene.image);
         if must_begin {
-            self.begin_epoch(hash, "a subscription changed", draft)?;
+            self.begin_epoch(hash, Transition::EpochSubscription, draft, scene)?;
         } else if hash != self.epoch.metadata_hash {
-            self.begin_epoch(hash, "topics changed", draft)?;
+            self.begin_epoch(hash, Transition::EpochTopics, draft, scene)?;
         }
         if self.has_legacy_topics {
             self.change(draft, Change::LegacyTopics(false))?;
@@ -136,6 +140,7 @@ impl ConsumerGroup {
         }
         self.has_new_topics = false;
         tracing::debug!(group = %self.id, changed, "regular expressions resolved");
+        scene.count(Transition::Patterns);
         Ok(changed)
     }
 

@@ -11,7 +11,7 @@ use milena_protocol::Uuid;
 
 use super::{
     super::{
-        super::Scene,
+        super::{Scene, Transition},
         GroupError,
         assignor::{self, Assignment, Assignor},
     },
@@ -49,6 +49,7 @@ impl ConsumerGroup {
         let targets = self.assign(assignor, scene.image);
         let (number, assignor) = (self.epoch.number, assignor.name());
         tracing::info!(group = %self.id, epoch = number, assignor, "target assignment computed");
+        scene.count(Transition::Target);
         for (id, target) in targets {
             if self.targets.get(&id) != Some(&target) {
                 self.change(draft, Change::Target(id, Some(target)))?;

@@ -7,7 +7,7 @@ use milena_protocol::{
 
 use super::{
     super::{
-        super::{Scene, TooLarge},
+        super::{Scene, TooLarge, Transition},
         Group, GroupError, Groups, record,
     },
     Commit,
@@ -66,13 +66,17 @@ impl Groups {
         } else {
             self.on_group(request.group, commit)
         };
-        done.unwrap_or_else(|| {
+        let done = done.unwrap_or_else(|| {
             Err(if committer.version >= 9 {
                 GroupError::GroupIdNotFound(request.group.to_owned())
             } else {
                 GroupError::IllegalGeneration
             })
-        })
+        });
+        let is_member = committer.generation >= 0;
+        let by =
+            if is_member { Transition::CommittedByMember } else { Transition::CommittedByOther };
+        done.inspect(|()| scene.count(by)).map_err(|error| error.counted(scene))
     }
 }
 

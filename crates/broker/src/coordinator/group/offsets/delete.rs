@@ -8,7 +8,10 @@ use milena_protocol::{
     group::{Key, OffsetCommitKey},
 };
 
-use super::super::{super::Scene, Group, GroupError, Groups, record};
+use super::super::{
+    super::{Scene, Transition},
+    Group, GroupError, Groups, record,
+};
 
 /// Why the offset of one partition is not deleted: the group reads the topic.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,7 +38,7 @@ impl Groups {
                 }
                 for partition in partitions {
                     if group.offsets.get(topic, *partition).is_some() {
-                        group.delete_offset(topic, *partition, scene)?;
+                        group.delete_offset(topic, *partition, Transition::OffsetDeleted, scene)?;
                     }
                 }
                 deleted.push(Ok(()));
@@ -60,7 +63,8 @@ impl Groups {
                     .filter(|(_, commit)| is_its(&commit.topic_id))
                     .map(|(partition, _)| *partition)
                     .collect();
-                group.delete_each(&[(topic.name.as_ref().into(), gone)], scene);
+                let gone = [(topic.name.as_ref().into(), gone)];
+                group.delete_each(&gone, Transition::OffsetOfDeletedTopic, scene);
             });
         }
     }
@@ -68,10 +72,15 @@ impl Groups {
 
 impl Group {
     /// Deletes offsets that do not belong together.
-    pub(super) fn delete_each(&mut self, gone: &[(Box<str>, Vec<i32>)], scene: &mut Scene<'_>) {
+    pub(super) fn delete_each(
+        &mut self,
+        gone: &[(Box<str>, Vec<i32>)],
+        why: Transition,
+        scene: &mut Scene<'_>,
+    ) {
         for (topic, partitions) in gone {
             for partition in partitions {
-                if let Err(error) = self.delete_offset(topic, *partition, scene) {
+                if let Err(error) = self.delete_offset(topic, *partition, why, scene) {
                     tracing::error!(group = %self.id(), %error, "offset not deleted");
                 }
                 scene.effects.may_cut();
@@ -83,12 +92,14 @@ impl Group {
         &mut self,
         topic: &str,
         partition: i32,
+        why: Transition,
         scene: &mut Scene<'_>,
     ) -> Result<(), GroupError> {
         let id = Arc::clone(self.id());
         let key = Key::OffsetCommit(OffsetCommitKey { group: &id, topic, partition });
         record::push(scene, &key, None)?;
         self.offsets.remove(topic, partition);
+        scene.count(why);
         Ok(())
     }
 
@@ -98,7 +109,7 @@ impl Group {
         for (topic, partitions) in &self.offsets.topics {
             all.push((topic.clone(), partitions.keys().copied().collect()));
         }
-        self.delete_each(&all, scene);
+        self.delete_each(&all, Transition::OffsetDeleted, scene);
         self.members.delete(scene)
     }
 }

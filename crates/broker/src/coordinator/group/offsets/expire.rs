@@ -3,7 +3,10 @@
 use std::sync::Arc;
 
 use super::{
-    super::{super::Scene, Group, Groups},
+    super::{
+        super::{Scene, Transition},
+        Group, Groups,
+    },
     Commit,
 };
 
@@ -58,7 +61,7 @@ impl Group {
         if count > 0 {
             tracing::info!(group = %self.id(), count, "offsets expired");
         }
-        self.delete_each(&gone, scene);
+        self.delete_each(&gone, Transition::OffsetExpired, scene);
         if self.offsets.is_empty() && self.has_no_members() {
             if let Err(error) = self.members.delete(scene) {
                 tracing::error!(group = %self.id(), %error, "empty group not deleted");

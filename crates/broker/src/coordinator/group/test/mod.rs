@@ -21,7 +21,7 @@ use milena_protocol::{
 use tokio::sync::oneshot;
 
 use super::{Groups, record};
-use crate::coordinator::{Effects, Logged, Machine, Now, Reply, Scene, What};
+use crate::coordinator::{Counters, Effects, Logged, Machine, Now, Reply, Scene, What};
 
 /// What a record's batch may take in a story: `max.message.bytes` as it is by default.
 const BATCH_BYTES_MAX: usize = 1_048_588;
@@ -33,6 +33,7 @@ pub(crate) struct Rig {
     pub(crate) config: ServerConfig,
     pub(crate) image: MetadataImage,
     random: Random,
+    pub(crate) counters: Counters,
     /// Key and value of every record that was written, in order.
     pub(crate) log: Vec<(Vec<u8>, Option<Vec<u8>>)>,
 }
@@ -52,6 +53,7 @@ impl Rig {
             config,
             image: MetadataImage::default(),
             random: Random::from_seed(7),
+            counters: Counters::default(),
             log: Vec::new(),
         };
         rig.happens(|groups, scene| groups.loaded(scene));
@@ -70,6 +72,7 @@ impl Rig {
                 config: &self.config,
                 random: &mut self.random,
                 effects: &mut effects,
+                counters: &self.counters,
             },
         );
         let (batches, replies) = effects.into_parts();
@@ -112,6 +115,11 @@ impl Rig {
     fn move_to(&mut self, at: Duration) {
         self.now.wall_ms += (at - self.now.elapsed).as_millis() as i64;
         self.now.elapsed = at;
+    }
+
+    /// How often what has happened, and why.
+    pub(crate) fn counted(&self) -> Vec<(&'static str, &'static str, u64)> {
+        self.counters.snapshot().collect()
     }
 
     /// Another broker takes over: it knows what is in the log, and nothing else.

@@ -18,6 +18,38 @@ fn a_member_lives_by_its_heartbeats() {
 }
 
 #[test]
+fn it_is_counted_who_comes_and_goes_and_why_a_group_rebalances() {
+    let mut rig = Rig::new(&[]);
+    let named = JoinRequest { instance_id: Some("desk-1"), ..consumer() };
+    let (ids, generation) = rig.stable(&[consumer(), named]);
+    rig.commits(&ids[0], generation).unwrap();
+    rig.commits("", -1).unwrap_err();
+    // One dies, the other learns of it, and leaves in the end.
+    rig.calm(&ids[..1], generation, seconds(9));
+    rig.passes(seconds(1));
+    rig.beat(&ids[1], generation).unwrap_err();
+    let joined = rig.joined(&known(&ids[0]));
+    rig.assign(&[joined]);
+    rig.leave(&[leaves(&ids[0]), leaves("stranger")]);
+    let expected = [
+        ("member joined", "a new member", 1),
+        ("member joined", "a new static member", 1),
+        ("member joined", "again", 1),
+        ("member left", "by request", 1),
+        ("member left", "its session timed out", 1),
+        ("refused", "no such member", 3),
+        ("rebalance", "a new member", 1),
+        ("rebalance", "members left", 1),
+        ("rebalance", "members' sessions ended", 1),
+        ("generation began", "members have joined", 2),
+        ("group stable", "the leader has assigned", 2),
+        ("group empty", "no member is left", 1),
+        ("offsets committed", "by a member", 1),
+    ];
+    assert_eq!(rig.counted(), expected);
+}
+
+#[test]
 fn a_heartbeat_is_checked() {
     let mut rig = Rig::new(&[]);
     let told = rig.beat("m", 1);

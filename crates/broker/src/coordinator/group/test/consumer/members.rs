@@ -24,6 +24,38 @@ fn the_first_member_gets_everything_at_once() {
 }
 
 #[test]
+fn it_is_counted_who_comes_and_goes_and_why_an_epoch_begins() {
+    let mut rig = Rig::new(&[]);
+    rig.topic("t", 2);
+    let (mut one, mut two) = (Consumer::new("one", &["t"]), Consumer::new("two", &["t"]));
+    one.join(&mut rig).unwrap();
+    two.join(&mut rig).unwrap();
+    settle(&mut rig, &mut [&mut one, &mut two]);
+    rig.topic("t", 3);
+    settle(&mut rig, &mut [&mut one, &mut two]);
+    two.leave(&mut rig, -1).unwrap();
+    send(&mut rig, &nothing_new("two", 3)).unwrap_err();
+    send(&mut rig, &nothing_new("one", 1)).unwrap_err();
+    rig.passes(Duration::from_secs(60));
+    let counted = rig.counted();
+    let (steps, rest): (Vec<_>, Vec<_>) =
+        counted.into_iter().partition(|it| it.0 == "member reconciled");
+    let expected = [
+        ("member joined", "a new member", 2),
+        ("member left", "by request", 1),
+        ("member left", "its session timed out", 1),
+        ("refused", "no such member", 1),
+        ("refused", "another member epoch", 1),
+        ("epoch began", "members left", 2),
+        ("epoch began", "a subscription changed", 2),
+        ("epoch began", "topics changed", 1),
+        ("target computed", "a new epoch", 3),
+    ];
+    assert_eq!(rest, expected);
+    assert!(steps[0].2 >= 5, "{steps:?}");
+}
+
+#[test]
 fn a_second_member_waits_until_the_first_has_given_up_its_share() {
     let mut rig = Rig::new(&[]);
     rig.topic("t", 4);
