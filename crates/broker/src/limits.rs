@@ -66,3 +66,17 @@ pub(crate) const PATTERN_BYTES_MAX: usize = 16 << 10;
 /// Bytes of each automaton that such a pattern becomes on its way. Making the worst one takes a
 /// fraction of a second.
 pub(crate) const PATTERN_AUTOMATON_BYTES_MAX: usize = 512 << 10;
+
+/// Such patterns that a broker keeps as automata, so that they need not be made again.
+pub(crate) const PATTERNS_KEPT_MAX: usize = 16;
+
+/// Different patterns that the members of a group subscribe by.
+pub(crate) const GROUP_PATTERNS_MAX: usize = 64;
+
+/// Bytes of the names of all topics that a group's patterns stand for: they are one batch of the
+/// group's log.
+pub(crate) const PATTERN_TOPICS_BYTES_MAX: usize = 1 << 20;
+
+/// Bytes of patterns, each member's for itself, and of the names of what they stand for, of all
+/// groups of one partition of `__consumer_offsets`.
+pub(crate) const SHARD_PATTERN_BYTES_MAX: usize = 16 << 20;

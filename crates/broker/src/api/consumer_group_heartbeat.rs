@@ -1,6 +1,8 @@
 //! ConsumerGroupHeartbeat: the one request by which members of a consumer group live. They say what
 //! they want and have, and are told what they get.
 
+use std::rc::Rc;
+
 use milena_protocol::{
     ErrorCode,
     api::{
@@ -12,7 +14,7 @@ use milena_protocol::{
 use super::{Call, Outcome};
 use crate::{
     authorizer::{Operation, Resource},
-    coordinator::group::consumer::{ConsumerHeartbeat, ConsumerHeartbeatAnswer, MaySee},
+    coordinator::group::consumer::{ConsumerHeartbeat, ConsumerHeartbeatAnswer},
     error_map::ToCode,
 };
 
@@ -38,6 +40,11 @@ pub(super) async fn handle(call: &Call<'_>, request: ConsumerGroupHeartbeatReque
     let owned = request
         .topic_partitions
         .map(|owned| owned.into_iter().map(|topic| (topic.topic_id, topic.partitions)).collect());
+    let pattern = request.subscribed_topic_regex.unwrap_or_default();
+    let pattern_fault = match pattern {
+        "" => None,
+        pattern => call.broker().coordinators.patterns.judge(pattern).await.err(),
+    };
     let host = call.client_host();
     let beat = ConsumerHeartbeat {
         version: call.version,
@@ -53,12 +60,52 @@ pub(super) async fn handle(call: &Call<'_>, request: ConsumerGroupHeartbeatReque
         owned,
         client_id: call.client_id.unwrap_or_default(),
         client_host: &host,
-        may_see: MaySee(&may_see),
+        pattern_fault,
     };
     let asked = call.ask_group(beat.group, |groups, scene| groups.consumer_heartbeat(&beat, scene));
     match asked.await {
-        Ok(answer) => tell(call, answer),
+        Ok(mut answer) => {
+            let unresolved = std::mem::take(&mut answer.unresolved);
+            if !unresolved.is_empty() {
+                tokio::task::spawn_local(resolve(call, beat.group.to_owned(), unresolved));
+            }
+            tell(call, answer)
+        }
         Err(error) => refuse(error.code(), Some(&error.to_string())),
+    }
+}
+
+/// Finds out which topics that the caller may know of the group's regular expressions stand for.
+/// Its members hear of it by a later heartbeat.
+fn resolve(
+    call: &Call<'_>,
+    group: String,
+    patterns: Vec<Box<str>>,
+) -> impl Future<Output = ()> + 'static {
+    let (worker, client) = (Rc::clone(call.worker), Rc::clone(call.client));
+    async move {
+        let broker = &worker.broker;
+        let (image, coordinators) = (broker.image(), &broker.coordinators);
+        let mut found = match coordinators.patterns.resolve(patterns, &image).await {
+            Ok(found) => found,
+            Err(why) => {
+                tracing::warn!(group, %why, "regular expressions not resolved");
+                return;
+            }
+        };
+        for (_, topics) in &mut found.patterns {
+            let may_see = |topic: &str| {
+                let (describe, topic) = (Operation::Describe, Resource::Topic(topic));
+                broker.authorizer.authorize(&client, describe, topic)
+            };
+            topics.retain(|topic| may_see(topic));
+        }
+        let tell = coordinators.ask_group(&image, &group, |groups, scene| {
+            groups.patterns_resolved(&group, found, scene)
+        });
+        if let Err(error) = tell.await {
+            tracing::warn!(group, %error, "what regular expressions stand for is not known");
+        }
     }
 }
 

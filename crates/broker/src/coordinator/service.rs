@@ -15,7 +15,7 @@ use milena_protocol::LeaderEpoch;
 
 use super::{
     Reply, Runtime, Scene, Timekeeper,
-    group::{GroupError, Groups},
+    group::{GroupError, Groups, patterns::Patterns},
     partition_of,
     timekeeper::Timed,
 };
@@ -28,6 +28,7 @@ use crate::{
 #[derive(Debug)]
 pub(crate) struct Coordinators {
     pub(crate) groups: Arc<Runtime<Groups>>,
+    pub(crate) patterns: Patterns,
     config: SharedConfig,
     timekeeper: Mutex<Timekeeper>,
 }
@@ -37,7 +38,8 @@ impl Coordinators {
         let timekeeper = Timekeeper::new();
         let waker = timekeeper.waker();
         let groups = Runtime::new(Arc::clone(clock), Arc::clone(config), random, waker);
-        Arc::new(Self { groups, config: Arc::clone(config), timekeeper: Mutex::new(timekeeper) })
+        let (config, timekeeper) = (Arc::clone(config), Mutex::new(timekeeper));
+        Arc::new(Self { groups, patterns: Patterns::default(), config, timekeeper })
     }
 
     /// Time begins to pass for them, and their logs are loaded.

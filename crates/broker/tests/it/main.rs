@@ -8,6 +8,7 @@
 )]
 
 mod client;
+mod consumer;
 mod faults;
 mod fuzz;
 mod groups;

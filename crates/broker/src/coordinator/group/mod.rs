@@ -10,6 +10,7 @@ pub(crate) mod classic;
 pub(crate) mod consumer;
 mod error;
 pub(crate) mod offsets;
+pub(crate) mod patterns;
 pub(crate) mod record;
 mod regex;
 #[cfg(test)]
@@ -40,6 +41,8 @@ pub(crate) struct Groups {
     groups: BTreeMap<Arc<str>, Group>,
     alarms: Alarms,
     pending: PendingCommits,
+    /// What the patterns of all groups take, and what they stand for.
+    pattern_bytes: usize,
     /// When it is looked next for offsets that have expired.
     next_expiry: Option<Duration>,
 }
@@ -213,6 +216,14 @@ impl Group {
         }
     }
 
+    /// What the patterns of its members take, and what they stand for.
+    const fn pattern_bytes(&self) -> usize {
+        match &self.members {
+            Members::Classic(_) => 0,
+            Members::Consumer(group) => group.pattern_bytes(),
+        }
+    }
+
     /// Whether nothing would be lost with it.
     fn is_nothing(&self) -> bool {
         self.offsets.is_empty()
@@ -240,7 +251,9 @@ impl Groups {
         event: impl FnOnce(&mut Group) -> T,
     ) -> Option<T> {
         let group = self.groups.get_mut(id)?;
+        let before = group.pattern_bytes();
         let came = event(group);
+        self.pattern_bytes = self.pattern_bytes - before + group.pattern_bytes();
         let id = Arc::clone(group.id());
         self.alarms.set(&id, group.alarm());
         if group.is_nothing() {

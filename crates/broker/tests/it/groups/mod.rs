@@ -1,6 +1,7 @@
 //! Groups over the wire: what they commit is there for whoever comes next.
 
 mod floods;
+mod patterns;
 mod sessions;
 
 use milena_protocol::{

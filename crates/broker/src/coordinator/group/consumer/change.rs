@@ -77,6 +77,7 @@ impl ConsumerGroup {
             Change::Pattern(pattern, resolved) => {
                 for topic in resolved.iter().flat_map(|it| &it.topics) {
                     count(&mut self.topics, topic);
+                    self.pattern_bytes += topic.len();
                 }
                 let before = match resolved {
                     Some(resolved) => self.patterns.insert(pattern.clone(), resolved),
@@ -84,6 +85,7 @@ impl ConsumerGroup {
                 };
                 for topic in before.iter().flat_map(|it| &it.topics) {
                     discount(&mut self.topics, topic);
+                    self.pattern_bytes -= topic.len();
                 }
                 Change::Pattern(pattern, before)
             }
@@ -97,6 +99,7 @@ impl ConsumerGroup {
                 count(&mut self.topics, topic);
             }
             if !metadata.pattern.is_empty() {
+                self.pattern_bytes += metadata.pattern.len();
                 count(&mut self.pattern_members, &metadata.pattern);
             }
             if let Some(instance) = &metadata.instance_id {
@@ -120,6 +123,7 @@ impl ConsumerGroup {
             for topic in before.topics.iter() {
                 discount(&mut self.topics, topic);
             }
+            self.pattern_bytes -= before.pattern.len();
             discount(&mut self.pattern_members, &before.pattern);
         }
         Change::Member(id, before)

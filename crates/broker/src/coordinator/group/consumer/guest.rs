@@ -99,7 +99,7 @@ impl ConsumerGroup {
         let is_new = *before != metadata || !self.members.contains_key(&id);
         let mut changed = super::subscription::Changed::default();
         if is_new {
-            changed = self.subscribe(&id, metadata, draft)?;
+            changed = self.subscribe(&id, metadata, None, draft)?;
         }
         let begins = changed.any();
         self.catch_up(begins, draft, scene)?;

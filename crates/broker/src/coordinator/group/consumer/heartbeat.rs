@@ -1,6 +1,6 @@
 //! ConsumerGroupHeartbeat: a member joins, tells what it has and wants, and leaves.
 
-use std::{fmt, sync::Arc};
+use std::sync::Arc;
 
 use milena_config::ServerConfig;
 use milena_protocol::Uuid;
@@ -9,6 +9,7 @@ use super::{
     super::{
         super::{Scene, Transition},
         Group, GroupError, Groups, Members,
+        regex::PatternError,
     },
     Change, ConsumerGroup, Draft,
     member::{AWAY, GONE, Metadata},
@@ -38,18 +39,8 @@ pub(crate) struct ConsumerHeartbeat<'a> {
     pub(crate) owned: Option<Vec<(Uuid, Vec<i32>)>>,
     pub(crate) client_id: &'a str,
     pub(crate) client_host: &'a str,
-    /// Which topics a regular expression may find.
-    pub(crate) may_see: MaySee<'a>,
-}
-
-/// Which topics somebody may know of.
-#[derive(Clone, Copy)]
-pub(crate) struct MaySee<'a>(pub(crate) &'a dyn Fn(&str) -> bool);
-
-impl fmt::Debug for MaySee<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("MaySee")
-    }
+    /// Why the regular expression is none.
+    pub(crate) pattern_fault: Option<PatternError>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -59,6 +50,8 @@ pub(crate) struct ConsumerHeartbeatAnswer {
     pub(crate) heartbeat_interval_ms: i32,
     /// Where it is another than before, or was asked for.
     pub(crate) assignment: Option<Vec<(Uuid, Vec<i32>)>>,
+    /// Regular expressions of which it is to be found out now what they stand for.
+    pub(crate) unresolved: Vec<Box<str>>,
 }
 
 impl ConsumerHeartbeat<'_> {
@@ -168,6 +161,7 @@ impl Groups {
         scene: &mut Scene<'_>,
     ) -> Result<ConsumerHeartbeatAnswer, GroupError> {
         request.check(scene.config)?;
+        self.check_room_for_pattern(request).map_err(|error| error.counted(scene))?;
         let heartbeat = |group: &mut Group| group.consumer_heartbeat(request, scene);
         let answer = if request.joins() {
             self.on_new_group(request.group, heartbeat)
@@ -202,10 +196,12 @@ impl ConsumerGroup {
         request: &ConsumerHeartbeat<'_>,
         scene: &mut Scene<'_>,
     ) -> Result<ConsumerHeartbeatAnswer, GroupError> {
-        self.event(draft, scene, |group, draft, scene| match request.member_epoch {
-            GONE | AWAY => group.leave(request, draft, scene),
-            _ => group.stay(request, draft, scene),
-        })
+        let answer =
+            self.event(draft, scene, |group, draft, scene| match request.member_epoch {
+                GONE | AWAY => group.leave(request, draft, scene),
+                _ => group.stay(request, draft, scene),
+            })?;
+        Ok(ConsumerHeartbeatAnswer { unresolved: self.unresolved_patterns(scene), ..answer })
     }
 
     fn stay(
@@ -220,11 +216,12 @@ impl ConsumerGroup {
         let nothing = Metadata::default();
         let before = self.members.get(&id).map_or(&nothing, |member| &member.metadata);
         let changed = match request.update(before) {
-            Some(metadata) => self.subscribe(&id, metadata, draft)?,
+            Some(metadata) => {
+                self.subscribe(&id, metadata, request.pattern_fault.as_ref(), draft)?
+            }
             None => super::subscription::Changed::default(),
         };
-        let found = self.resolve_patterns(request.may_see, draft, scene)?;
-        self.catch_up(changed.names || changed.to_known_pattern || found, draft, scene)?;
+        self.catch_up(changed.names || changed.to_known_pattern, draft, scene)?;
         self.update_target(settings, draft, scene)?;
         let is_other = self.reconcile(&id, claimed, changed.any(), draft, scene)?;
         let missing = || GroupError::UnknownMemberId(id.to_string());
@@ -246,6 +243,7 @@ impl ConsumerGroup {
             heartbeat_interval_ms: settings.heartbeat_ms,
             assignment,
             member_id: id,
+            unresolved: Vec::new(),
         })
     }
 
@@ -273,6 +271,7 @@ impl ConsumerGroup {
             member_epoch: request.member_epoch,
             heartbeat_interval_ms: 0,
             assignment: None,
+            unresolved: Vec::new(),
         })
     }
 

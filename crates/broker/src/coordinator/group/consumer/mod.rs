@@ -41,7 +41,7 @@ use milena_protocol::{
 };
 
 pub(crate) use describe::{ConsumerDescription, ConsumerMember, TopicAssignment};
-pub(crate) use heartbeat::{ConsumerHeartbeat, ConsumerHeartbeatAnswer, MaySee};
+pub(crate) use heartbeat::{ConsumerHeartbeat, ConsumerHeartbeatAnswer};
 
 use self::{
     change::{Change, Epoch, TargetEpoch},
@@ -87,8 +87,12 @@ pub(crate) struct ConsumerGroup {
 
     /// Whether the epoch is one of the topics as they are now.
     is_up_to_date: bool,
-    /// Whether there are topics that the regular expressions have not seen.
-    has_new_topics: bool,
+    /// What the regular expressions and the names of their topics take.
+    pattern_bytes: usize,
+    /// The metadata's offset up to which there may be topics that the expressions have not seen.
+    new_topics_at: i64,
+    /// It is being found out what they stand for; until then it is waited for that.
+    resolving_until: Option<Duration>,
     /// What it goes on as, from the end of this event on.
     successor: Option<Successor>,
 }
@@ -110,7 +114,9 @@ impl ConsumerGroup {
             pattern_members: BTreeMap::new(),
             held: BTreeMap::new(),
             is_up_to_date: false,
-            has_new_topics: true,
+            pattern_bytes: 0,
+            new_topics_at: -1,
+            resolving_until: None,
             successor: None,
         }
     }
@@ -133,6 +139,7 @@ impl ConsumerGroup {
 
     /// Serves from here on: the members' sessions begin.
     pub(super) fn loaded(&mut self, scene: &Scene<'_>) {
+        self.new_topics_at = scene.image.position.offset;
         self.begin_sessions(scene);
         self.set_alarm();
     }
@@ -145,7 +152,9 @@ impl ConsumerGroup {
         if touched.any(|topic| self.topics.contains_key(&*topic.name)) {
             self.is_up_to_date = false;
         }
-        self.has_new_topics |= delta.topics.values().any(|topic| topic.is_created);
+        if delta.topics.values().any(|topic| topic.is_created) {
+            self.new_topics_at = scene.image.position.offset;
+        }
     }
 
     /// Members that are missed are removed.
@@ -182,6 +191,10 @@ impl ConsumerGroup {
     /// Its offsets are needed as long as somebody reads their topics.
     pub(super) const fn expiry() -> Expiry {
         Expiry::SinceCommit
+    }
+
+    pub(super) const fn pattern_bytes(&self) -> usize {
+        self.pattern_bytes
     }
 
     pub(super) fn is_empty(&self) -> bool {

@@ -13,7 +13,9 @@ use milena_protocol::Uuid;
 use super::Rig;
 use crate::coordinator::group::{
     GroupError,
-    consumer::{ConsumerDescription, ConsumerHeartbeat, ConsumerHeartbeatAnswer, MaySee},
+    consumer::{ConsumerDescription, ConsumerHeartbeat, ConsumerHeartbeatAnswer},
+    patterns::Resolution,
+    regex::TopicPattern,
 };
 
 /// A consumer as clients are: it takes what it is given, and gives up what it is no longer given.
@@ -49,7 +51,7 @@ pub(super) fn nothing_new<'a>(member_id: &'a str, member_epoch: i32) -> Consumer
         owned: None,
         client_id: "client",
         client_host: "/127.0.0.1",
-        may_see: MaySee(&|_| true),
+        pattern_fault: None,
     }
 }
 
@@ -149,7 +151,25 @@ pub(super) fn send(
     rig: &mut Rig,
     request: &ConsumerHeartbeat<'_>,
 ) -> Result<ConsumerHeartbeatAnswer, GroupError> {
-    rig.happens(|groups, scene| groups.consumer_heartbeat(request, scene))
+    let pattern_fault = request.pattern.and_then(|it| TopicPattern::new(it).err());
+    let request = ConsumerHeartbeat { pattern_fault, ..request.clone() };
+    let answer = rig.happens(|groups, scene| groups.consumer_heartbeat(&request, scene))?;
+    resolve(rig, &answer.unresolved);
+    Ok(answer)
+}
+
+/// What those who ask do beside the core.
+fn resolve(rig: &mut Rig, unresolved: &[Box<str>]) {
+    let topics = |pattern: &str| {
+        let pattern = TopicPattern::new(pattern).unwrap();
+        let topics = rig.image.topics.iter().map(|topic| &*topic.name);
+        topics.filter(|name| pattern.fits(name)).map(Into::into).collect()
+    };
+    let patterns: Vec<_> = unresolved.iter().map(|it| (it.clone(), topics(it))).collect();
+    if !patterns.is_empty() {
+        let found = Resolution { patterns, version: rig.image.position.offset };
+        rig.happens(|groups, scene| groups.patterns_resolved("g", found, scene)).unwrap();
+    }
 }
 
 pub(super) fn describe(rig: &mut Rig) -> Result<ConsumerDescription, GroupError> {
