@@ -37,8 +37,6 @@ fn main() -> Done {
     epochs(&mut stories)?;
     segments(&mut stories)?;
     follower(&mut stories)?;
-    let empty = stories.begin("empty", LogConfig::default())?;
-    stories.told.push(empty);
     let (records, partitions) = stories.told()?;
     directory.close(1)?;
     let disk: &dyn Disk = &RealDisk;
