@@ -10,6 +10,7 @@ mod authorizer;
 mod broker;
 mod config_schema;
 mod coordinator;
+mod embedded;
 mod error;
 mod error_map;
 mod fetch;
@@ -25,6 +26,7 @@ mod telemetry;
 mod topics;
 mod transactions;
 
+pub use embedded::{Embedded, EmbeddedBuilder, EmbeddedError, embedded};
 pub use error::StartError;
 pub use milena_storage::StorageError;
 pub use server::{Outside, Server};

@@ -9,6 +9,7 @@
 
 mod client;
 mod consumer;
+mod embedded;
 mod faults;
 mod fuzz;
 mod groups;
