@@ -7,6 +7,7 @@
 pub mod clock;
 mod collections;
 pub mod disk;
+pub mod memory;
 #[cfg(feature = "net")]
 pub mod net;
 pub mod random;

@@ -1,5 +1,5 @@
 //! The two system calls that rustix does not offer, each in a safe shape. All of this crate's
-//! `unsafe` is here.
+//! `unsafe` is here and in `memory`.
 
 use std::{
     io,

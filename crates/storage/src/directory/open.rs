@@ -127,6 +127,8 @@ impl LogDirectory {
         let directory = Arc::downgrade(self);
         let shared = Arc::clone(&self.shared);
         let checkpoint = spawn_thread("checkpoint", move || {
+            // Many threads opened logs, and threw away what they read.
+            milena_env::memory::give_back();
             // The first file of its proper size is made right away, off the way of the start.
             let mut wanted = true;
             let mut next_points = shared.clock.monotonic() + CHECKPOINT_INTERVAL;
