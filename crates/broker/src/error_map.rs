@@ -144,6 +144,7 @@ impl ToCode for CoordinatorError {
             Self::NotCoordinator => ErrorCode::NotCoordinator,
             Self::Loading => ErrorCode::CoordinatorLoadInProgress,
             Self::NotAvailable => ErrorCode::CoordinatorNotAvailable,
+            Self::Producer(error) => error.code(),
         }
     }
 }

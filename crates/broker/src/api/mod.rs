@@ -59,6 +59,7 @@ mod renew_delegation_token;
 mod sync_group;
 #[cfg(test)]
 mod test;
+mod txn_offset_commit;
 mod unregister_broker;
 mod update_features;
 mod write_txn_markers;
@@ -83,7 +84,8 @@ use milena_protocol::{
         ListPartitionReassignmentsRequest, MetadataRequest, OffsetCommitRequest,
         OffsetDeleteRequest, OffsetFetchRequest, OffsetForLeaderEpochRequest, PushTelemetryRequest,
         RemoveRaftVoterRequest, RenewDelegationTokenRequest, SyncGroupRequest,
-        UnregisterBrokerRequest, UpdateFeaturesRequest, WriteTxnMarkersRequest,
+        TxnOffsetCommitRequest, UnregisterBrokerRequest, UpdateFeaturesRequest,
+        WriteTxnMarkersRequest,
     },
     open_request,
 };
@@ -102,6 +104,8 @@ use crate::{
 pub(crate) enum Serving {
     Done(Outcome),
     Waiting(Pin<Box<dyn Future<Output = Outcome>>>),
+    /// It has to wait before it begins, and what its client sends after it has to wait too.
+    Beginning(Pin<Box<dyn Future<Output = Self>>>),
 }
 
 impl std::fmt::Debug for Serving {
@@ -109,6 +113,7 @@ impl std::fmt::Debug for Serving {
         f.write_str(match self {
             Self::Done(_) => "Done",
             Self::Waiting(_) => "Waiting",
+            Self::Beginning(_) => "Beginning",
         })
     }
 }
@@ -209,6 +214,7 @@ served! {
     remove_raft_voter: RemoveRaftVoter(RemoveRaftVoterRequest<'_>),
     renew_delegation_token: RenewDelegationToken(RenewDelegationTokenRequest<'_>),
     sync_group: SyncGroup(SyncGroupRequest<'_>),
+    txn_offset_commit: TxnOffsetCommit(TxnOffsetCommitRequest<'_>),
     unregister_broker: UnregisterBroker(UnregisterBrokerRequest),
     update_features: UpdateFeatures(UpdateFeaturesRequest<'_>),
     write_txn_markers: WriteTxnMarkers(WriteTxnMarkersRequest<'_>),

@@ -27,6 +27,7 @@ pub(crate) use internal_topic::partition_of;
 pub(crate) use runtime::{CoordinatorError, Runtime};
 pub(crate) use scene::{Effects, Now, Reply, Scene, TooLarge};
 pub(crate) use service::{Coordinators, Follower};
+pub(crate) use shard::Within;
 pub(crate) use timekeeper::Timekeeper;
 
 /// The core of a coordinator: (state, event, now) -> (records, answer). No socket, clock, disk or

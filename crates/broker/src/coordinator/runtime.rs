@@ -11,12 +11,12 @@ use arc_swap::ArcSwap;
 use milena_env::{Clock, Random};
 use milena_metadata::image::{Delta, MetadataImage};
 use milena_protocol::LeaderEpoch;
-use milena_storage::Appended;
+use milena_storage::{Appended, producers::SequenceError};
 
 use super::{
     Counters, Effects, Machine, Now, Reply, Scene, Transition,
     load::load,
-    shard::{Pending, Shard, Stopped},
+    shard::{Pending, Shard, Stopped, Within},
     timekeeper::{Timed, Waker},
 };
 use crate::{
@@ -41,6 +41,9 @@ pub(crate) enum CoordinatorError {
     /// What it decided could not be written, or not yet be committed.
     #[error("the coordinator cannot write its log")]
     NotAvailable,
+    /// The producer in whose transaction it would be written may not do so.
+    #[error(transparent)]
+    Producer(#[from] SequenceError),
 }
 
 /// What all cores see of the world.
@@ -125,6 +128,22 @@ impl<M: Machine> Runtime<M> {
         Ok(answer)
     }
 
+    /// As [`Runtime::ask`], where what the core wants remembered is part of a transaction.
+    pub(crate) async fn ask_within<T>(
+        &self,
+        partition: i32,
+        limit: Duration,
+        within: &Within<'_>,
+        event: impl FnOnce(&mut M, &mut Scene<'_>) -> T,
+    ) -> Result<T, CoordinatorError> {
+        let shard = self.shard(partition)?;
+        let (answer, pending) = shard
+            .run_within(&self.outside, within, event)
+            .map_err(|stopped| self.stopped(&shard, &stopped))?;
+        pending.committed(limit).await?;
+        Ok(answer)
+    }
+
     /// As [`Runtime::ask`], where the core may give its answer later.
     pub(crate) async fn wait<T>(
         &self,
@@ -147,7 +166,7 @@ impl<M: Machine> Runtime<M> {
         marker: &Marker,
         now_ms: i64,
     ) -> Result<Appended, MarkerError> {
-        let shard = self.read().get(&partition).cloned().ok_or(CoordinatorError::NotCoordinator)?;
+        let shard = self.shard(partition)?;
         let (appended, is_known) = shard.end_transaction(marker, now_ms)?;
         if !is_known {
             self.load(&shard, Transition::Reloaded);
@@ -160,13 +179,17 @@ impl<M: Machine> Runtime<M> {
         partition: i32,
         event: impl FnOnce(&mut M, &mut Scene<'_>) -> T,
     ) -> Result<(T, Pending), CoordinatorError> {
-        let shard = self.read().get(&partition).cloned().ok_or(CoordinatorError::NotCoordinator)?;
+        let shard = self.shard(partition)?;
         shard.run(&self.outside, event).map_err(|stopped| self.stopped(&shard, &stopped))
     }
 
     /// What has happened to what is coordinated here.
     pub(crate) const fn counters(&self) -> &Counters {
         &self.outside.counters
+    }
+
+    fn shard(&self, partition: i32) -> Result<Arc<Shard<M>>, CoordinatorError> {
+        self.read().get(&partition).cloned().ok_or(CoordinatorError::NotCoordinator)
     }
 
     /// The partitions that are led here, loaded or not.

@@ -14,10 +14,13 @@ use std::{
 
 use bytes::BytesMut;
 use milena_protocol::{
-    LeaderEpoch, Offset,
+    LeaderEpoch, Offset, ProducerEpoch, ProducerId,
     records::{BatchBuilder, Origin, Scratch},
 };
-use milena_storage::{Appended, producers};
+use milena_storage::{
+    Appended,
+    producers::{self, Proof},
+};
 
 use super::{CoordinatorError, Effects, Logged, Machine, Scene, What, runtime::Outside};
 use crate::{
@@ -45,6 +48,14 @@ enum Phase<M> {
     Failed,
 }
 
+/// In whose transaction a core's records are, and what shows that it has this partition.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Within<'a> {
+    pub(crate) producer_id: ProducerId,
+    pub(crate) producer_epoch: ProducerEpoch,
+    pub(crate) proof: Proof<'a>,
+}
+
 /// What must be committed before an answer is given out.
 #[derive(Debug)]
 pub(crate) struct Pending {
@@ -61,7 +72,7 @@ impl<M: Machine> Shard<M> {
     pub(super) fn begin(&self, outside: &Outside, machine: M) -> Result<(), Stopped> {
         let mut phase = self.lock();
         *phase = Phase::Serving(Box::new(machine));
-        self.handle(phase, outside, |machine, scene| machine.loaded(scene)).map(drop)
+        self.handle(phase, outside, None, |machine, scene| machine.loaded(scene)).map(drop)
     }
 
     /// There is no core to be had.
@@ -75,13 +86,32 @@ impl<M: Machine> Shard<M> {
         outside: &Outside,
         event: impl FnOnce(&mut M, &mut Scene<'_>) -> T,
     ) -> Result<(T, Pending), Stopped> {
-        self.handle(self.lock(), outside, event)
+        self.handle(self.lock(), outside, None, event)
+    }
+
+    /// Likewise, where what the core wants remembered is part of a transaction.
+    pub(super) fn run_within<T>(
+        &self,
+        outside: &Outside,
+        within: &Within<'_>,
+        event: impl FnOnce(&mut M, &mut Scene<'_>) -> T,
+    ) -> Result<(T, Pending), Stopped> {
+        let phase = self.lock();
+        let Within { producer_id, producer_epoch, proof } = *within;
+        // Before the core changes: it would have to be thrown away. While the lock is held nobody
+        // else writes here.
+        self.partition
+            .log
+            .check_transaction(producer_id, producer_epoch, proof)
+            .map_err(|error| Stopped::of(error.into()))?;
+        self.handle(phase, outside, Some(within), event)
     }
 
     fn handle<T>(
         &self,
         mut phase: MutexGuard<'_, Phase<M>>,
         outside: &Outside,
+        within: Option<&Within<'_>>,
         event: impl FnOnce(&mut M, &mut Scene<'_>) -> T,
     ) -> Result<(T, Pending), Stopped> {
         let machine = phase.serving().map_err(Stopped::of)?;
@@ -92,7 +122,7 @@ impl<M: Machine> Shard<M> {
         let answer = outside.on_scene(&mut effects, |scene| event(machine, scene));
         let next_wake = machine.next_wake();
         let (batches, replies) = effects.into_parts();
-        if let Err(error) = self.append(&batches, begin) {
+        if let Err(error) = self.append(batches, within, begin) {
             *phase = Phase::Loading;
             return Err(Stopped { error, must_reload: true });
         }
@@ -134,10 +164,21 @@ impl<M: Machine> Shard<M> {
         }
     }
 
-    fn append(&self, batches: &[BatchBuilder], mut at: Offset) -> Result<(), CoordinatorError> {
+    fn append(
+        &self,
+        batches: Vec<BatchBuilder>,
+        within: Option<&Within<'_>>,
+        mut at: Offset,
+    ) -> Result<(), CoordinatorError> {
         let partition = &self.partition;
-        let batches = batches.iter().filter(|batch| batch.record_count() > 0);
-        for batch in batches {
+        let proof = within.map_or(Proof::NotAsked, |within| within.proof);
+        for batch in batches.into_iter().filter(|batch| batch.record_count() > 0) {
+            let batch = match within {
+                Some(it) => {
+                    batch.with_producer(it.producer_id, it.producer_epoch, -1).with_transactional()
+                }
+                None => batch,
+            };
             let mut bytes = Vec::new();
             let mut append = || {
                 let in_sync = partition.leader().in_sync_count();
@@ -154,7 +195,7 @@ impl<M: Machine> Shard<M> {
                 let origin = producers::Origin::Coordinator;
                 let appended = partition
                     .log
-                    .append_as_leader(bytes, &validated, self.epoch, origin)
+                    .append_proven(bytes, &validated, self.epoch, origin, proof)
                     .map_err(|error| error.to_string())?;
                 if appended.base_offset != at {
                     return Err(format!("somebody else wrote at offset {at}"));

@@ -1,8 +1,9 @@
 //! One connection: reads requests, has them served, sends the answers in the order of the requests.
 //!
 //! Produce requests overlap: the next one is begun while earlier ones wait for their records to
-//! become durable. Any other request begins when all before it are answered, as Kafka's clients may
-//! rely on. What is in flight is bounded by not reading.
+//! become durable, though not behind one that has to wait before it can be begun. Any other request
+//! begins when all before it are answered, as Kafka's clients may rely on. What is in flight is
+//! bounded by not reading.
 
 use std::{
     cell::{Cell, RefCell},
@@ -228,12 +229,20 @@ impl Connection {
 
     /// Answers leave in the order of their requests, so only the first one matters.
     fn poll_in_flight(&mut self, context: &mut Context<'_>) -> Result<(), CloseReason> {
+        // Nothing is begun behind one that is not begun itself.
+        if let Some((_, serving)) = self.in_flight.back_mut()
+            && let Serving::Beginning(future) = serving
+            && let Poll::Ready(begun) = future.as_mut().poll(context)
+        {
+            *serving = begun;
+        }
         while let Some((_, serving)) = self.in_flight.front_mut() {
             let outcome = match serving {
                 Serving::Waiting(future) => match future.as_mut().poll(context) {
                     Poll::Ready(outcome) => outcome,
                     Poll::Pending => return Ok(()),
                 },
+                Serving::Beginning(_) => return Ok(()),
                 Serving::Done(outcome) => std::mem::replace(outcome, Outcome::Nothing),
             };
             self.in_flight.pop_front();
@@ -249,7 +258,10 @@ impl Connection {
 
     /// Begins the next request, unless it has to wait for others. Says whether it was begun.
     fn start_next(&mut self) -> bool {
-        let only_produce = || self.in_flight.iter().all(|(api, _)| *api == ApiKey::Produce);
+        let is_beginning =
+            || self.in_flight.back().is_some_and(|(_, it)| matches!(it, Serving::Beginning(_)));
+        let only_produce =
+            || self.in_flight.iter().all(|(api, _)| *api == ApiKey::Produce) && !is_beginning();
         let may_start = match &self.next {
             Some((ApiKey::Produce, _)) => only_produce(),
             Some(_) => self.in_flight.is_empty(),

@@ -18,3 +18,4 @@ mod member;
 mod rig;
 mod sessions;
 mod story;
+mod transactional;

@@ -415,6 +415,19 @@ fn groups(denied: &mut Denied) {
     denied.expect(ApiKey::ConsumerGroupHeartbeat, &[GROUP], |group_id| {
         api::ConsumerGroupHeartbeatRequest { group_id, ..Default::default() }
     });
+    let transactional_id = [ErrorCode::TransactionalIdAuthorizationFailed];
+    denied.expect(ApiKey::TxnOffsetCommit, &transactional_id, |name| {
+        let partition = api::txn_offset_commit::request::TxnOffsetCommitRequestPartition::default();
+        api::TxnOffsetCommitRequest {
+            transactional_id: "id",
+            group_id: "g",
+            topics: vec![api::txn_offset_commit::request::TxnOffsetCommitRequestTopic {
+                name,
+                partitions: vec![partition],
+            }],
+            ..Default::default()
+        }
+    });
     denied.expect(ApiKey::ConsumerGroupDescribe, &[GROUP], |group| {
         api::ConsumerGroupDescribeRequest { group_ids: vec![group], ..Default::default() }
     });

@@ -180,6 +180,14 @@ impl Group {
         }
     }
 
+    /// Whether it may be made as part of a transaction. Older producers do not say who commits.
+    fn check_commit_in_transaction(&self, request: &CommitRequest<'_>) -> Result<(), GroupError> {
+        match &self.members {
+            Members::Classic(group) => group.check_commit_in_transaction(&request.committer),
+            Members::Consumer(group) => group.check_commit_in_transaction(request),
+        }
+    }
+
     fn check_fetch(&self, member_id: Option<&str>, epoch: i32) -> Result<(), GroupError> {
         match &self.members {
             Members::Classic(_) => Ok(()),
@@ -256,7 +264,7 @@ impl Groups {
         self.pattern_bytes = self.pattern_bytes - before + group.pattern_bytes();
         let id = Arc::clone(group.id());
         self.alarms.set(&id, group.alarm());
-        if group.is_nothing() {
+        if group.is_nothing() && !self.pending.has_group(&id) {
             self.groups.remove(&id);
         }
         Some(came)
@@ -313,15 +321,19 @@ impl Groups {
         id: &str,
         scene: &mut Scene<'_>,
     ) -> Result<(), GroupError> {
+        let pending = self.pending.of_group(id);
         let delete = |group: &mut Group| {
             if !group.has_no_members() {
                 return Err(GroupError::NonEmptyGroup);
             }
             tracing::info!(group = id, "group deleted by request");
             scene.count(Transition::DeletedByRequest);
-            group.delete(scene)
+            group.delete(&pending, scene)
         };
-        self.on_group(id, delete).unwrap_or_else(|| Err(GroupError::GroupIdNotFound(id.to_owned())))
+        let missing = || Err(GroupError::GroupIdNotFound(id.to_owned()));
+        self.on_group(id, delete).unwrap_or_else(missing)?;
+        self.forget_pending(id, &pending);
+        Ok(())
     }
 }
 
@@ -342,6 +354,8 @@ impl Machine for Groups {
             (Key::OffsetCommit(it), Some(Value::OffsetCommit(value)), Some((producer, _))) => {
                 let commit = Commit::read(record.offset, &value);
                 self.pending.put(producer, it.group, it.topic, it.partition, commit);
+                // It is there, if only for what may come of it.
+                self.on_new_group(id, |_| ());
             }
             (_, Some(value), _) => {
                 self.on_new_group(id, |group| group.replay(record.offset, &key, Some(&value)));

@@ -178,8 +178,13 @@ fn hostile_17_a_control_batch() {
         ProducerEpoch(0),
         -1,
     );
-    let expected = [ErrorCode::InvalidRecord, ErrorCode::TransactionalIdAuthorizationFailed];
-    scene.refuses(&built(marker, &["commit"]), &expected);
+    // Who names no transactional id has no part of the request written.
+    let (marker, good) = (built(marker, &["commit"]), batch(&["good"]));
+    let request = produce_request("t", -1, &[(0, &marker), (1, &good)]);
+    let produced = scene.rig.client().produced(&request).unwrap();
+    let codes: Vec<_> = produced.iter().map(|it| it.code).collect();
+    assert_eq!(codes, [ErrorCode::TransactionalIdAuthorizationFailed; 2]);
+    scene.all_is_well();
 }
 
 #[test]

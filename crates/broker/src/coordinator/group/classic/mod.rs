@@ -127,6 +127,21 @@ impl ClassicGroup {
         }
     }
 
+    /// Whether a transaction may commit for the group; members may also do so while they wait to be
+    /// assigned, and old producers do not say whose they are.
+    pub(super) fn check_commit_in_transaction(
+        &self,
+        committer: &Committer<'_>,
+    ) -> Result<(), GroupError> {
+        let &Committer { member_id, instance_id, generation, .. } = committer;
+        let names_nobody = generation < 0 && member_id.is_empty() && instance_id.is_none();
+        if names_nobody || (generation < 0 && self.is_empty()) {
+            return Ok(());
+        }
+        self.check_member(member_id, instance_id)?;
+        if generation == self.generation { Ok(()) } else { Err(GroupError::IllegalGeneration) }
+    }
+
     pub(super) fn check_offset_delete(&self) -> Result<(), GroupError> {
         if self.is_empty() || self.is_of_consumers() {
             return Ok(());

@@ -46,6 +46,25 @@ impl ConsumerGroup {
         Err(member.wrong_epoch(epoch))
     }
 
+    /// A transaction commits as its consumer would; old producers do not say whose they are.
+    pub(in super::super) fn check_commit_in_transaction(
+        &self,
+        request: &CommitRequest<'_>,
+    ) -> Result<(), GroupError> {
+        let committer = &request.committer;
+        let names_nobody = committer.generation == -1
+            && committer.member_id.is_empty()
+            && committer.instance_id.is_none();
+        if names_nobody {
+            return Ok(());
+        }
+        self.check_commit(request).map_err(|error| match error {
+            // Producers know of no epochs of members.
+            GroupError::StaleMemberEpoch(_) => GroupError::IllegalGeneration,
+            other => other,
+        })
+    }
+
     /// A member that says who it is reads in its epoch.
     pub(in super::super) fn check_fetch(
         &self,

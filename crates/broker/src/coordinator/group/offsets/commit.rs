@@ -1,7 +1,7 @@
 //! OffsetCommit: a member, or a tool, says how far the group has come.
 
 use milena_protocol::{
-    Uuid,
+    ProducerId, Uuid,
     group::{Key, OffsetCommitKey, OffsetCommitValue, Value},
 };
 
@@ -80,6 +80,41 @@ impl Groups {
     }
 }
 
+impl Groups {
+    /// TxnOffsetCommit: the same, as part of a producer's transaction. It counts when that ends.
+    pub(crate) fn commit_in_transaction(
+        &mut self,
+        producer: ProducerId,
+        request: &CommitRequest<'_>,
+        scene: &mut Scene<'_>,
+    ) -> Result<(), GroupError> {
+        let commit = |group: &mut Group| {
+            group.check_commit_in_transaction(request)?;
+            check_room(request, scene)?;
+            let mut commits = Vec::new();
+            for topic in &request.topics {
+                for partition in &topic.partitions {
+                    // Kafka leaves out which topic of the name it is.
+                    let id = Uuid::ZERO;
+                    let commit = push(request, topic.name, id, partition, scene)?;
+                    commits.push((topic.name, partition.index, commit));
+                }
+            }
+            Ok(commits)
+        };
+        let done = if request.committer.generation < 0 {
+            self.on_new_group(request.group, commit)
+        } else {
+            self.on_group(request.group, commit)
+        };
+        for (topic, partition, commit) in done.unwrap_or(Err(GroupError::IllegalGeneration))? {
+            self.pending.put(producer, request.group, topic, partition, commit);
+        }
+        self.on_new_group(request.group, |_| ());
+        Ok(())
+    }
+}
+
 impl Group {
     fn commit(
         &mut self,
@@ -87,49 +122,53 @@ impl Group {
         scene: &mut Scene<'_>,
     ) -> Result<(), GroupError> {
         self.check_commit(request, scene)?;
-        let size = |topic: &TopicCommit<'_>| {
-            let names = request.group.len() + topic.name.len();
-            let each = |it: &PartitionCommit<'_>| COMMIT_BYTES + names + it.metadata.len();
-            topic.partitions.iter().map(each).sum::<usize>()
-        };
-        let room = scene.effects.room();
-        if request.topics.iter().map(size).sum::<usize>() > room {
-            return Err(record::WriteError::from(TooLarge(room)).into());
-        }
+        check_room(request, scene)?;
         for topic in &request.topics {
             for partition in &topic.partitions {
-                self.commit_one(request, topic, partition, scene)?;
+                let commit = push(request, topic.name, topic.id, partition, scene)?;
+                self.offsets.put(topic.name, partition.index, commit);
             }
         }
         Ok(())
     }
+}
 
-    fn commit_one(
-        &mut self,
-        request: &CommitRequest<'_>,
-        topic: &TopicCommit<'_>,
-        partition: &PartitionCommit<'_>,
-        scene: &mut Scene<'_>,
-    ) -> Result<(), GroupError> {
-        let now = scene.now.wall_ms;
-        let value = OffsetCommitValue {
-            offset: partition.offset,
-            leader_epoch: partition.leader_epoch,
-            metadata: partition.metadata,
-            commit_timestamp: now,
-            expire_timestamp: match request.retention_ms {
-                -1 => -1,
-                retention => now.saturating_add(retention),
-            },
-            topic_id: topic.id,
-        };
-        let key = Key::OffsetCommit(OffsetCommitKey {
-            group: request.group,
-            topic: topic.name,
-            partition: partition.index,
-        });
-        let at = record::push(scene, &key, Some(&Value::OffsetCommit(value.clone())))?;
-        self.offsets.put(topic.name, partition.index, Commit::read(at, &value));
-        Ok(())
+/// Whether all of it fits into one batch.
+fn check_room(request: &CommitRequest<'_>, scene: &Scene<'_>) -> Result<(), GroupError> {
+    let size = |topic: &TopicCommit<'_>| {
+        let names = request.group.len() + topic.name.len();
+        let each = |it: &PartitionCommit<'_>| COMMIT_BYTES + names + it.metadata.len();
+        topic.partitions.iter().map(each).sum::<usize>()
+    };
+    let room = scene.effects.room();
+    if request.topics.iter().map(size).sum::<usize>() > room {
+        return Err(record::WriteError::from(TooLarge(room)).into());
     }
+    Ok(())
+}
+
+/// Has a commit written down, and says what it is.
+fn push(
+    request: &CommitRequest<'_>,
+    topic: &str,
+    topic_id: Uuid,
+    partition: &PartitionCommit<'_>,
+    scene: &mut Scene<'_>,
+) -> Result<Commit, GroupError> {
+    let now = scene.now.wall_ms;
+    let value = OffsetCommitValue {
+        offset: partition.offset,
+        leader_epoch: partition.leader_epoch,
+        metadata: partition.metadata,
+        commit_timestamp: now,
+        expire_timestamp: match request.retention_ms {
+            -1 => -1,
+            retention => now.saturating_add(retention),
+        },
+        topic_id,
+    };
+    let (group, partition) = (request.group, partition.index);
+    let key = Key::OffsetCommit(OffsetCommitKey { group, topic, partition });
+    let at = record::push(scene, &key, Some(&Value::OffsetCommit(value.clone())))?;
+    Ok(Commit::read(at, &value))
 }

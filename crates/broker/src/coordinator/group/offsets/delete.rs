@@ -1,6 +1,6 @@
 //! Offsets go when somebody says so, and with their topic.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use milena_metadata::image::Topic;
 use milena_protocol::{
@@ -28,6 +28,7 @@ impl Groups {
         if group.is_empty() {
             return Err(GroupError::InvalidGroupId);
         }
+        let pending = self.pending.of_group(group);
         let delete = |group: &mut Group| {
             group.check_offset_delete()?;
             let mut deleted = Vec::with_capacity(topics.len());
@@ -37,7 +38,8 @@ impl Groups {
                     continue;
                 }
                 for partition in partitions {
-                    if group.offsets.get(topic, *partition).is_some() {
+                    let is_pending = pending.contains(&((*topic).into(), *partition));
+                    if is_pending || group.offsets.get(topic, *partition).is_some() {
                         group.delete_offset(topic, *partition, Transition::OffsetDeleted, scene)?;
                     }
                 }
@@ -46,11 +48,41 @@ impl Groups {
             Ok(deleted)
         };
         let missing = || Err(GroupError::GroupIdNotFound(group.to_owned()));
-        self.on_group(group, delete).unwrap_or_else(missing)
+        let deleted = self.on_group(group, delete).unwrap_or_else(missing)?;
+        for ((topic, partitions), _) in topics.iter().zip(&deleted).filter(|(_, it)| it.is_ok()) {
+            for partition in partitions {
+                self.pending.forget(group, topic, *partition);
+            }
+        }
+        // It may have been there for these alone.
+        self.on_group(group, |_| ());
+        Ok(deleted)
+    }
+
+    /// The ends of all these places were pushed.
+    pub(in super::super) fn forget_pending(
+        &mut self,
+        group: &str,
+        places: &BTreeSet<(Box<str>, i32)>,
+    ) {
+        for (topic, partition) in places {
+            self.pending.forget(group, topic, *partition);
+        }
+        self.on_group(group, |_| ());
     }
 
     /// A topic is gone, and with it what groups had committed for it.
     pub(crate) fn forget_topic(&mut self, topic: &Topic, scene: &mut Scene<'_>) {
+        // What transactions commit does not say which topic of the name it is for.
+        let pending = self.pending.of_topic(&topic.name);
+        for (id, partition) in &pending {
+            self.on_group(id, |group| {
+                let gone = [(topic.name.as_ref().into(), vec![*partition])];
+                group.delete_each(&gone, Transition::OffsetOfDeletedTopic, scene);
+            });
+            self.pending.forget(id, &topic.name, *partition);
+            self.on_group(id, |_| ());
+        }
         let with_it = |group: &&Group| group.offsets.topics.contains_key(&*topic.name);
         let groups: Vec<Arc<str>> =
             self.iter().filter(with_it).map(|group| Arc::clone(group.id())).collect();
@@ -103,9 +135,18 @@ impl Group {
         Ok(())
     }
 
-    /// Takes the group's last traces away.
-    pub(crate) fn delete(&mut self, scene: &mut Scene<'_>) -> Result<(), GroupError> {
+    /// Takes the group's last traces away, and what transactions have not committed yet.
+    pub(crate) fn delete(
+        &mut self,
+        pending: &BTreeSet<(Box<str>, i32)>,
+        scene: &mut Scene<'_>,
+    ) -> Result<(), GroupError> {
         let mut all: Vec<(Box<str>, Vec<i32>)> = Vec::new();
+        for (topic, partition) in pending {
+            if self.offsets.get(topic, *partition).is_none() {
+                all.push((topic.clone(), vec![*partition]));
+            }
+        }
         for (topic, partitions) in &self.offsets.topics {
             all.push((topic.clone(), partitions.keys().copied().collect()));
         }

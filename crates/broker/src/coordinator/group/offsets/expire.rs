@@ -1,6 +1,6 @@
 //! Offsets that nobody has needed for `offsets.retention.minutes` go, and groups with nothing left.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use super::{
     super::{
@@ -39,13 +39,14 @@ impl Groups {
     pub(crate) fn expire_offsets(&mut self, scene: &mut Scene<'_>) {
         let ids: Vec<Arc<str>> = self.iter().map(|group| Arc::clone(group.id())).collect();
         for id in ids {
-            self.on_group(&id, |group| group.expire_offsets(scene));
+            let pending = self.pending.of_group(&id);
+            self.on_group(&id, |group| group.expire_offsets(&pending, scene));
         }
     }
 }
 
 impl Group {
-    fn expire_offsets(&mut self, scene: &mut Scene<'_>) {
+    fn expire_offsets(&mut self, pending: &BTreeSet<(Box<str>, i32)>, scene: &mut Scene<'_>) {
         let (now, retention) = (scene.now.wall_ms, scene.config.groups.offsets.retention_ms);
         let expiry = self.expiry();
         let mut gone: Vec<(Box<str>, Vec<i32>)> = Vec::new();
@@ -54,7 +55,10 @@ impl Group {
                 continue;
             }
             let is_expired = |commit: &Commit| expiry.has_expired(commit, now, retention);
+            // What a transaction is about to change is needed.
+            let is_pending = |partition| pending.contains(&(topic.clone(), partition));
             let expired = partitions.iter().filter(|(_, commit)| is_expired(commit));
+            let expired = expired.filter(|(partition, _)| !is_pending(**partition));
             gone.push((topic.clone(), expired.map(|(partition, _)| *partition).collect()));
         }
         let count: usize = gone.iter().map(|(_, partitions)| partitions.len()).sum();
@@ -62,7 +66,7 @@ impl Group {
             tracing::info!(group = %self.id(), count, "offsets expired");
         }
         self.delete_each(&gone, Transition::OffsetExpired, scene);
-        if self.offsets.is_empty() && self.has_no_members() {
+        if self.offsets.is_empty() && pending.is_empty() && self.has_no_members() {
             if let Err(error) = self.members.delete(scene) {
                 tracing::error!(group = %self.id(), %error, "empty group not deleted");
             }

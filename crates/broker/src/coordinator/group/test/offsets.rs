@@ -11,7 +11,7 @@ use super::Rig;
 use crate::coordinator::{
     Logged, Machine, What,
     group::{
-        GroupError,
+        Group, GroupError, Groups,
         offsets::{
             CommitRequest, Committed, Committer, PartitionCommit, PendingCommits, TopicCommit,
         },
@@ -134,5 +134,80 @@ fn what_a_transaction_commits_shows_at_its_end_and_never_overtakes() {
         logged.what = What::Marker { is_commit };
         rig.groups.replay(&logged).unwrap();
         assert_eq!(committed(&rig, "t"), seen);
+    }
+}
+
+/// The offset 9 of `t-0`, in a transaction of producer 9.
+fn commit_within(rig: &mut Rig, group: &str) -> Result<(), GroupError> {
+    let partition = PartitionCommit { index: 0, offset: 9, leader_epoch: -1, metadata: "" };
+    let topics = vec![TopicCommit { name: "t", id: Uuid::ZERO, partitions: vec![partition] }];
+    let request = CommitRequest { group, committer: NOBODY, retention_ms: -1, topics };
+    rig.happens(|groups, scene| groups.commit_in_transaction(ProducerId(9), &request, scene))
+}
+
+/// The producer's transaction is committed, here and by who reads the log, of which these records
+/// are part of the transaction.
+fn ends(rig: &mut Rig, within: &[usize]) {
+    let producer = (ProducerId(9), ProducerEpoch(0));
+    let mut replayed = Groups::default();
+    let records = std::mem::take(&mut rig.log);
+    let mut records: Vec<_> =
+        records.iter().map(|(key, value)| What::Record { key, value: value.as_deref() }).collect();
+    records.push(What::Marker { is_commit: true });
+    let end = records.len() - 1;
+    for (at, what) in records.into_iter().enumerate() {
+        let transaction = (at == end || within.contains(&at)).then_some(producer);
+        let logged = Logged { offset: Offset(at as i64), transaction, what };
+        replayed.replay(&logged).unwrap();
+        if at == end {
+            rig.groups.replay(&logged).unwrap();
+        }
+    }
+    let told = |groups: &Groups| {
+        let group = |group: &Group| format!("{} {:?}", group.id(), group.offsets);
+        groups.iter().map(group).collect::<Vec<_>>()
+    };
+    assert_eq!(told(&rig.groups), told(&replayed), "who reads the log knows the same");
+}
+
+#[test]
+fn fault_31_offsets_that_a_transaction_may_change_do_not_expire() {
+    let mut rig = Rig::new(&[("offsets.retention.minutes", "60")]);
+    let id = rig.topic("t", 1);
+    commit(&mut rig, "t", id, 5).unwrap();
+    commit_within(&mut rig, "g").unwrap();
+    commit_within(&mut rig, "other").unwrap();
+    rig.passes(Duration::from_secs(3 * 60 * 60));
+    assert_eq!(committed(&rig, "t"), Some(5));
+    let is_pending = |_: &Committed, pending: &PendingCommits| pending.is_pending("other", "t", 0);
+    let pending = rig.groups.fetch("other", None, -1, is_pending).unwrap();
+    assert_eq!(pending, Some(true), "a group of which nothing counts yet is there");
+    ends(&mut rig, &[1, 2]);
+    assert_eq!(committed(&rig, "t"), Some(9));
+}
+
+#[test]
+fn fault_31_pending_offsets_go_with_their_topic_their_group_and_when_they_are_deleted() {
+    let delete_topic = |rig: &mut Rig, id| rig.delete_topic(id);
+    let delete_group = |rig: &mut Rig, _| {
+        rig.happens(|groups, scene| groups.delete_group("g", scene)).unwrap();
+    };
+    let delete_offset = |rig: &mut Rig, _| {
+        let topics = [("t", vec![0, 1])];
+        let told = rig.happens(|groups, scene| groups.delete_offsets("g", &topics, scene));
+        assert!(told.unwrap().iter().all(Result::is_ok));
+    };
+    let deletes: [fn(&mut Rig, Uuid); 3] = [delete_topic, delete_group, delete_offset];
+    for (delete, before) in deletes.into_iter().flat_map(|it| [(it, false), (it, true)]) {
+        let mut rig = Rig::new(&[]);
+        let id = rig.topic("t", 2);
+        if before {
+            commit(&mut rig, "t", id, 5).unwrap();
+        }
+        commit_within(&mut rig, "g").unwrap();
+        delete(&mut rig, id);
+        assert!(rig.groups.get("g").is_none(), "it was there for these offsets");
+        ends(&mut rig, &[usize::from(before)]);
+        assert!(rig.groups.get("g").is_none(), "and does not come back");
     }
 }

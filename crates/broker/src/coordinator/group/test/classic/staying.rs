@@ -247,9 +247,7 @@ fn a_deleted_group_is_gone_for_good() {
     let mut rig = Rig::new(&[]);
     let (ids, _) = rig.stable(&[consumer()]);
     rig.leave(&[leaves(&ids[0])]);
-    let delete = |rig: &mut Rig| {
-        rig.happens(|groups, scene| groups.on_group("g", |group| group.delete(scene)).unwrap())
-    };
+    let delete = |rig: &mut Rig| rig.happens(|groups, scene| groups.delete_group("g", scene));
     delete(&mut rig).unwrap();
     assert_eq!((rig.state(), rig.log.last().unwrap().1.is_none()), ("Dead", true));
     rig.reload();
