@@ -1,17 +1,18 @@
 #!/bin/bash
-# Makes the fixtures of crates/protocol and crates/broker anew with Apache Kafka's own classes and
-# fails where they differ from the committed ones. `run.sh --write` replaces the committed ones
-# instead.
+# Makes the fixtures of crates/protocol, crates/broker and crates/client anew with Apache Kafka's
+# own classes and fails where they differ from the committed ones. `run.sh --write` replaces the
+# committed ones instead.
 set -euo pipefail
 here="$(cd "$(dirname "$0")" && pwd)"
 crates="$here/../../crates"
 fresh=$(mktemp -d)
 trap 'rm -rf "$fresh"' EXIT
 
-mkdir "$fresh/protocol" "$fresh/broker"
+mkdir "$fresh/protocol" "$fresh/broker" "$fresh/client"
 "$here/oracle" messages "$fresh/protocol/messages.jsonl.zst"
 "$here/oracle" batches "$fresh/protocol/batches.jsonl.zst"
 "$here/oracle" assignments "$fresh/broker/assignments.jsonl.zst"
+"$here/oracle" client-assignments "$fresh/client/assignments.jsonl.zst"
 "$here/oracle" patterns "$fresh/broker/patterns.jsonl.zst"
 status=0
 for file in "$fresh"/*/*; do

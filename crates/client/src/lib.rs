@@ -8,6 +8,7 @@
 
 mod cluster;
 pub mod config;
+pub mod consumer;
 mod error;
 mod network;
 

@@ -15,6 +15,7 @@ public final class Main {
             case "compare-batches" ->
                     BatchText.compare(Path.of(arguments[1]), Path.of(arguments[2]));
             case "assignments" -> Assignments.write(Path.of(arguments[1]));
+            case "client-assignments" -> ClientAssignments.write(Path.of(arguments[1]));
             case "patterns" -> Patterns.write(Path.of(arguments[1]));
             case "decisions" -> Decisions.write(Path.of(arguments[1]));
             case "directory" ->
@@ -37,6 +38,7 @@ usage:
   verify-batches FILE                  whether Kafka reads what such a file says
   compare-batches FILE FILE            whether two such files say the same
   assignments FILE                     what Kafka's assignors make of random groups
+  client-assignments FILE              what the assignors of Kafka's client make of random groups
   patterns FILE                        which topics random patterns mean to Kafka
   decisions FILE                       what Kafka's log decides about random epochs and producers
   directory BOOTSTRAP STAGE DATA       fills the data directory of a running Kafka
