@@ -21,10 +21,12 @@ pub(crate) trait Keys {
 }
 
 /// Makes a struct of settings: each with its documentation, Kafka's key, name, type and default.
+/// It may begin with another such struct, whose settings are its own as well.
 macro_rules! settings {
     (
         $(#[$doc:meta])*
         pub struct $name:ident {
+            $( with $nested:ident: $nested_type:ty; )?
             $( $(#[$field_doc:meta])* $key:literal $field:ident: $type:ty = $default:expr; )*
         }
     ) => {
@@ -32,6 +34,8 @@ macro_rules! settings {
         #[derive(Clone, Debug)]
         #[non_exhaustive]
         pub struct $name { $(
+            /// How to reach the cluster.
+            pub $nested: $nested_type, )? $(
             $(#[$field_doc])*
             #[doc = concat!("\n\nKafka's key: `", $key, "`.")]
             pub $field: $type,
@@ -39,7 +43,7 @@ macro_rules! settings {
 
         impl Default for $name {
             fn default() -> Self {
-                Self { $($field: $default,)* }
+                Self { $($nested: Default::default(),)? $($field: $default,)* }
             }
         }
 
@@ -55,7 +59,7 @@ macro_rules! settings {
 
         impl $crate::config::Keys for $name {
             fn keys() -> Vec<&'static str> {
-                vec![$($key),*]
+                [vec![$($key),*] $(, <$nested_type as $crate::config::Keys>::keys())?].concat()
             }
 
             fn try_set(&mut self, key: &str, value: &str) -> Option<$crate::error::Result<()>> {
@@ -65,7 +69,7 @@ macro_rules! settings {
                             .map(|value| self.$field = value)
                             .map_err(|problem| $crate::error::Error::config(key, problem)),
                     ),)*
-                    _ => None,
+                    _ => None $(.or_else(|| self.$nested.try_set(key, value)))?,
                 }
             }
         }

@@ -27,6 +27,18 @@ macro_rules! apis {
 
 apis! {
     ApiVersions api::ApiVersionsRequest<'a>, api::ApiVersionsResponse<'a>;
+    ConsumerGroupHeartbeat
+        api::ConsumerGroupHeartbeatRequest<'a>, api::ConsumerGroupHeartbeatResponse<'a>;
+    Fetch api::FetchRequest<'a>, api::FetchResponse<'a>;
     FindCoordinator api::FindCoordinatorRequest<'a>, api::FindCoordinatorResponse<'a>;
+    Heartbeat api::HeartbeatRequest<'a>, api::HeartbeatResponse;
+    JoinGroup api::JoinGroupRequest<'a>, api::JoinGroupResponse<'a>;
+    LeaveGroup api::LeaveGroupRequest<'a>, api::LeaveGroupResponse<'a>;
+    ListOffsets api::ListOffsetsRequest<'a>, api::ListOffsetsResponse<'a>;
     Metadata api::MetadataRequest<'a>, api::MetadataResponse<'a>;
+    OffsetCommit api::OffsetCommitRequest<'a>, api::OffsetCommitResponse<'a>;
+    OffsetFetch api::OffsetFetchRequest<'a>, api::OffsetFetchResponse<'a>;
+    OffsetForLeaderEpoch
+        api::OffsetForLeaderEpochRequest<'a>, api::OffsetForLeaderEpochResponse<'a>;
+    SyncGroup api::SyncGroupRequest<'a>, api::SyncGroupResponse<'a>;
 }

@@ -124,6 +124,11 @@ impl<A: Api> Answer<A> {
         }
     }
 
+    /// Its bytes, for whoever keeps some of them.
+    pub(crate) fn body(&self) -> &Bytes {
+        &self.body
+    }
+
     /// The version in which the question was asked.
     pub(crate) fn version(&self) -> i16 {
         self.version
