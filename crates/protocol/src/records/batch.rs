@@ -93,21 +93,27 @@ impl<'a> Batch<'a> {
     where
         'a: 's,
     {
+        let plain = match self.codec()? {
+            Codec::None => self.payload(),
+            codec => scratch.decompress(codec, self.payload(), budget, true)?,
+        };
+        Ok(Records::new(&self.header, plain))
+    }
+
+    /// Appends the records as they are when nothing is compressed: for whoever keeps them longer
+    /// than a scratch. [`Records::new`] reads them.
+    pub fn decompress(
+        &self,
+        scratch: &mut Scratch,
+        budget: Budget,
+        plain: &mut Vec<u8>,
+    ) -> Result<(), CodecError> {
+        scratch.decompress_to(self.codec()?, self.payload(), budget, true, plain)
+    }
+
+    fn codec(&self) -> Result<Codec, CodecError> {
         let id = self.header.attributes.codec_id();
-        let codec = Codec::from_id(id).ok_or(CodecError::Unknown(id))?;
-        let bytes = if codec == Codec::None {
-            self.payload()
-        } else {
-            scratch.decompress(codec, self.payload(), budget, true)?
-        };
-        let attributes = self.header.attributes;
-        let bases = Bases {
-            offset: self.header.base_offset,
-            timestamp: self.header.base_timestamp,
-            append_time: attributes.is_log_append_time().then_some(self.header.max_timestamp),
-        };
-        let left = self.header.record_count.max(0);
-        Ok(Records { bytes, at: 0, left, bases })
+        Codec::from_id(id).ok_or(CodecError::Unknown(id))
     }
 }
 
@@ -118,6 +124,39 @@ pub struct Records<'a> {
     at: usize,
     left: i32,
     bases: Bases,
+}
+
+impl<'a> Records<'a> {
+    /// The records of a batch with this header, from bytes that are not compressed any more.
+    #[must_use]
+    pub fn new(header: &BatchHeader, plain: &'a [u8]) -> Self {
+        let bases = Bases {
+            offset: header.base_offset,
+            timestamp: header.base_timestamp,
+            append_time: header.attributes.is_log_append_time().then_some(header.max_timestamp),
+        };
+        Self { bytes: plain, at: 0, left: header.record_count.max(0), bases }
+    }
+
+    /// How many more records there are, if the batch is right about it.
+    #[must_use]
+    pub const fn left(&self) -> usize {
+        self.left as usize
+    }
+
+    /// Where in the bytes the next record begins.
+    #[must_use]
+    pub const fn position(&self) -> usize {
+        self.at
+    }
+
+    /// The same records from here on, as many as `count`, if `position` was told here.
+    #[must_use]
+    pub fn part(mut self, position: usize, count: usize) -> Self {
+        self.at = position;
+        self.left = i32::try_from(count).unwrap_or(i32::MAX);
+        self
+    }
 }
 
 impl<'a> Iterator for Records<'a> {

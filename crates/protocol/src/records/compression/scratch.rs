@@ -59,13 +59,26 @@ impl Scratch {
         let mut plain = std::mem::take(&mut self.plain);
         give_back(&mut plain);
         plain.clear();
+        self.decompress_to(codec, compressed, budget, strict, &mut plain)?;
+        self.plain = plain;
+        Ok(&self.plain)
+    }
+
+    /// Appends a whole decompressed payload to `plain`.
+    pub(in crate::records) fn decompress_to(
+        &mut self,
+        codec: Codec,
+        compressed: &[u8],
+        budget: Budget,
+        strict: bool,
+        plain: &mut Vec<u8>,
+    ) -> Result<(), CodecError> {
         let mut payload = self.open(codec, compressed, budget, strict)?;
         while payload.advance()? {
             plain.extend_from_slice(payload.chunk());
         }
-        self.plain = plain;
         self.settle();
-        Ok(&self.plain)
+        Ok(())
     }
 
     /// Gives back what an odd batch made too large to keep.
