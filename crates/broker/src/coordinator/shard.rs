@@ -12,7 +12,7 @@ use std::{
     time::Duration,
 };
 
-use bytes::BytesMut;
+use bytes::{Bytes, BytesMut};
 use milena_protocol::{
     LeaderEpoch, Offset, ProducerEpoch, ProducerId,
     records::{BatchBuilder, Origin, Scratch},
@@ -179,14 +179,15 @@ impl<M: Machine> Shard<M> {
                 }
                 None => batch,
             };
-            let mut bytes = Vec::new();
             let mut append = || {
                 let in_sync = partition.leader().in_sync_count();
                 if in_sync < partition.min_in_sync() {
                     return Err(format!("{in_sync} replicas are in sync"));
                 }
+                let mut bytes = Vec::new();
                 batch.build(&mut bytes).map_err(|error| error.to_string())?;
-                let mut bytes = BytesMut::from(bytes.as_slice());
+                // The same memory: nobody else has it.
+                let mut bytes = BytesMut::from(Bytes::from(bytes));
                 let mut scratch = Scratch::default();
                 let validated = partition
                     .log
