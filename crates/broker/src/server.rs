@@ -15,9 +15,9 @@ use milena_config::{
 };
 use milena_env::{Clock, Disk, Random, net, spawn_thread};
 use milena_metadata::{
-    BrokerOptions, METADATA_TOPIC, MetadataNode, NodeOptions,
+    BrokerOptions, GROUP_VERSION, METADATA_TOPIC, MetadataNode, NodeOptions,
     controller::ControllerOptions,
-    image::{ClientQuotas, Endpoint},
+    image::{ClientQuotas, Endpoint, SupportedFeature},
     quorum::preview,
 };
 use milena_protocol::Uuid;
@@ -262,6 +262,8 @@ fn allowed(config: &ServerConfig, quotas: &ClientQuotas, ip: IpAddr) -> Allowed 
 }
 
 fn controller_options(config: &ServerConfig, cluster_id: &str) -> ControllerOptions {
+    let mut features = ControllerOptions::default().features;
+    features.push(SupportedFeature { name: GROUP_VERSION.into(), min: 0, max: 1 });
     ControllerOptions {
         cluster_id: cluster_id.to_owned(),
         default_partitions: config.new_topics.partitions,
@@ -271,6 +273,7 @@ fn controller_options(config: &ServerConfig, cluster_id: &str) -> ControllerOpti
         unclean_leader_election: config.topic_defaults.unclean_leader_election,
         min_insync_replicas: config.topic_defaults.min_insync_replicas,
         own_broker: Some(config.node.id),
+        features,
         ..ControllerOptions::default()
     }
 }

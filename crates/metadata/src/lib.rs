@@ -57,5 +57,9 @@ pub const METADATA_VERSION: &str = "metadata.version";
 /// The level of [`METADATA_VERSION`] that a new cluster gets: that of Kafka 4.3.
 pub const METADATA_VERSION_LEVEL: i16 = 30;
 
+/// The feature whose level says which kinds of groups there may be: from 1 on those to which the
+/// broker assigns.
+pub const GROUP_VERSION: &str = "group.version";
+
 /// The lowest level of [`METADATA_VERSION`] that can be served: that of Kafka 3.3.
 pub const METADATA_VERSION_LEVEL_MIN: i16 = 7;

@@ -8,7 +8,7 @@ use milena_protocol::{
     },
 };
 
-use super::{Call, Outcome};
+use super::{Call, Outcome, consumer_group_heartbeat};
 use crate::{
     authorizer::{self, GROUP_OPERATIONS, NOT_ASKED, Operation, Resource},
     coordinator::group::{
@@ -23,11 +23,14 @@ const CLASSIC: i8 = 0;
 const CONSUMER: i8 = 1;
 
 pub(super) async fn handle(call: &Call<'_>, request: ConsumerGroupDescribeRequest<'_>) -> Outcome {
+    let is_served = consumer_group_heartbeat::is_served(call);
     let may = |group: &&str| call.may(Operation::Describe, Resource::Group(group));
     let (allowed, denied): (Vec<&str>, Vec<&str>) = request.group_ids.into_iter().partition(may);
     let mut described = Vec::with_capacity(allowed.len());
     for group in allowed {
-        let description = if group.is_empty() {
+        let description = if !is_served {
+            Err(GroupError::UnsupportedVersion("there are no consumer groups".to_owned()))
+        } else if group.is_empty() {
             Err(GroupError::InvalidGroupId)
         } else {
             call.ask_group(group, |groups, scene| groups.describe_consumer(group, scene)).await

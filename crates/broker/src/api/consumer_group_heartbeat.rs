@@ -3,6 +3,7 @@
 
 use std::rc::Rc;
 
+use milena_metadata::GROUP_VERSION;
 use milena_protocol::{
     ErrorCode,
     api::{
@@ -26,8 +27,7 @@ pub(super) async fn handle(call: &Call<'_>, request: ConsumerGroupHeartbeatReque
             ..Default::default()
         })
     };
-    let protocols = &call.broker().config().groups.protocols;
-    if !protocols.iter().any(|protocol| protocol == "consumer") {
+    if !is_served(call) {
         return refuse(ErrorCode::UnsupportedVersion, None);
     }
     if !call.may(Operation::Read, Resource::Group(request.group_id)) {
@@ -73,6 +73,13 @@ pub(super) async fn handle(call: &Call<'_>, request: ConsumerGroupHeartbeatReque
         }
         Err(error) => refuse(error.code(), Some(&error.to_string())),
     }
+}
+
+/// Whether there may be consumer groups: this broker and the whole cluster must allow it.
+pub(super) fn is_served(call: &Call<'_>) -> bool {
+    let broker = call.broker();
+    let is_allowed = broker.config().groups.protocols.iter().any(|it| it == "consumer");
+    is_allowed && broker.image().features.level(GROUP_VERSION) > 0
 }
 
 /// Finds out which topics that the caller may know of the group's regular expressions stand for.

@@ -6,8 +6,10 @@ use std::time::{Duration, Instant};
 use milena_protocol::{
     ErrorCode, Uuid,
     api::{
-        ApiKey, ConsumerGroupHeartbeatRequest, ConsumerGroupHeartbeatResponse,
+        ApiKey, ConsumerGroupHeartbeatRequest, ConsumerGroupHeartbeatResponse, OffsetCommitRequest,
+        OffsetCommitResponse,
         consumer_group_heartbeat::request::TopicPartitions,
+        offset_commit::request::{OffsetCommitRequestPartition, OffsetCommitRequestTopic},
     },
 };
 
@@ -103,5 +105,41 @@ impl<'a> Consumer<'a> {
             assert!(begun.elapsed() < PATIENCE, "it never comes to it: {self:?}");
             std::thread::sleep(Duration::from_millis(20));
         }
+    }
+
+    /// Leaves for good.
+    pub(crate) fn leave(&mut self, client: &mut Client) -> ErrorCode {
+        let leaving = Self { epoch: -1, ..self.clone() };
+        leaving.clone().beat(client)
+    }
+
+    /// Commits offsets of partitions. All of them have the same answer.
+    pub(crate) fn commit(
+        &self,
+        client: &mut Client,
+        topic: &str,
+        offsets: &[(i32, i64)],
+    ) -> ErrorCode {
+        let partition = |&(partition_index, committed_offset)| OffsetCommitRequestPartition {
+            partition_index,
+            committed_offset,
+            ..Default::default()
+        };
+        let partitions = offsets.iter().map(partition).collect();
+        let topic = OffsetCommitRequestTopic { name: topic, partitions, ..Default::default() };
+        let request = OffsetCommitRequest {
+            group_id: self.group,
+            generation_id_or_member_epoch: self.epoch,
+            member_id: &self.id,
+            group_instance_id: self.instance_id,
+            topics: vec![topic],
+            ..Default::default()
+        };
+        let answer = client.call(ApiKey::OffsetCommit, 9, &request).unwrap();
+        let committed: OffsetCommitResponse<'_> = answer.read();
+        let partitions = committed.topics.iter().flat_map(|it| &it.partitions);
+        let codes: Vec<_> = partitions.map(|it| code(it.error_code)).collect();
+        assert!(codes.iter().all(|code| *code == codes[0]), "{codes:?}");
+        codes[0]
     }
 }

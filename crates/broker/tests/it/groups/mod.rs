@@ -1,5 +1,6 @@
 //! Groups over the wire: what they commit is there for whoever comes next.
 
+mod consumers;
 mod floods;
 mod patterns;
 mod sessions;
