@@ -2,6 +2,7 @@
 
 mod consumers;
 mod floods;
+mod moving;
 mod patterns;
 mod sessions;
 
