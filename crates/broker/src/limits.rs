@@ -57,7 +57,8 @@ pub(crate) const TELEMETRY_BYTES_MAX: usize = 16 << 20;
 /// Protocols that a member of a classic group may offer.
 pub(crate) const GROUP_PROTOCOLS_MAX: usize = 32;
 
-/// Member ids that a classic group has given out and that have not joined yet.
+/// Member ids that the groups of one partition of `__consumer_offsets` have given out, and that
+/// have not joined yet.
 pub(crate) const PENDING_MEMBERS_MAX: usize = 10_000;
 
 /// Bytes of a pattern by which a member of a group subscribes: more than the names of 500 topics.

@@ -24,6 +24,7 @@ transitions! {
     Reloaded = "coordinator loaded" "its records were not written",
 
     IdGiven = "member id given" "it has none",
+    IdForgotten = "member id forgotten" "too many were given out after it",
     JoinedNew = "member joined" "a new member",
     JoinedStatic = "member joined" "a new static member",
     JoinedAsGuest = "member joined" "by the classic protocol",

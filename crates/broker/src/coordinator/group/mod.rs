@@ -16,7 +16,11 @@ mod regex;
 #[cfg(test)]
 mod test;
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    sync::Arc,
+    time::Duration,
+};
 
 use milena_metadata::image::Delta;
 use milena_protocol::{
@@ -43,6 +47,8 @@ pub(crate) struct Groups {
     pending: PendingCommits,
     /// What the patterns of all groups take, and what they stand for.
     pattern_bytes: usize,
+    /// Member ids that were given out, the last one last.
+    promised: VecDeque<(Arc<str>, Arc<str>)>,
     /// When it is looked next for offsets that have expired.
     next_expiry: Option<Duration>,
 }

@@ -11,9 +11,9 @@ use super::{
         Group, GroupError, Groups,
     },
     ClassicGroup, Phase,
-    member::{Member, milliseconds},
+    member::Member,
     rebalance::Gathering,
-    seat::{Seat, new_member_id},
+    seat::Seat,
 };
 use crate::limits::GROUP_PROTOCOLS_MAX;
 
@@ -118,7 +118,9 @@ impl Groups {
             GroupError::InvalidRequest(format!("more than {GROUP_PROTOCOLS_MAX} protocols"))
         } else if request.member_id.is_empty() || self.get(request.group).is_some() {
             let join = |group: &mut Group| group.join(request, scene, reply);
-            self.on_new_group(request.group, join);
+            if let Some(promised) = self.on_new_group(request.group, join).flatten() {
+                self.remember_promise(request.group, promised, scene);
+            }
             return;
         } else {
             GroupError::UnknownMemberId(request.member_id.to_owned())
@@ -128,19 +130,30 @@ impl Groups {
 }
 
 impl ClassicGroup {
+    /// The id that was given out, where that is all that came of it.
     pub(in super::super) fn join(
         &mut self,
         request: &JoinRequest<'_>,
         scene: &mut Scene<'_>,
         reply: Reply<JoinAnswer>,
+    ) -> Option<Arc<str>> {
+        match self.seat(request, scene) {
+            Ok(Seat::New(id)) => self.add(id, request, scene, reply),
+            Ok(Seat::Own(id)) => self.rejoin(id, request, scene, reply),
+            Ok(Seat::Replacing(old)) => self.replace_static(&old, request, scene, reply),
+            Ok(Seat::Promised) => return Some(self.promise_id(request, scene, reply)),
+            Err(error) => self.turn_away(error, request, scene, reply),
+        }
+        None
+    }
+
+    fn turn_away(
+        &mut self,
+        error: GroupError,
+        request: &JoinRequest<'_>,
+        scene: &mut Scene<'_>,
+        reply: Reply<JoinAnswer>,
     ) {
-        let error = match self.seat(request, scene) {
-            Ok(Seat::New(id)) => return self.add(id, request, scene, reply),
-            Ok(Seat::Own(id)) => return self.rejoin(id, request, scene, reply),
-            Ok(Seat::Replacing(old)) => return self.replace_static(&old, request, scene, reply),
-            Ok(Seat::Promised) => self.promise_id(request, scene),
-            Err(error) => error,
-        };
         if let GroupError::GroupMaxSizeReached(why) = &error {
             let member = request.member_id;
             tracing::info!(group = %self.id, member, why, "member turned away");
@@ -151,16 +164,6 @@ impl ClassicGroup {
             }
         }
         scene.effects.reply(reply, Err(request.refused(error.counted(scene))));
-    }
-
-    fn promise_id(&mut self, request: &JoinRequest<'_>, scene: &mut Scene<'_>) -> GroupError {
-        let id = new_member_id(request, scene);
-        tracing::info!(group = %self.id, member = %id, "new member to come again with its id");
-        scene.count(Transition::IdGiven);
-        let until = scene.now.elapsed + milliseconds(request.session_timeout_ms);
-        self.alarm.by(until);
-        self.pending.insert(Arc::clone(&id), until);
-        GroupError::MemberIdRequired(id.as_ref().to_owned())
     }
 
     fn add(

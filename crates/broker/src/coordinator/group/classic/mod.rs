@@ -15,6 +15,7 @@ mod leave;
 mod log;
 mod member;
 mod migrate;
+mod promise;
 mod rebalance;
 mod replace;
 mod seat;

@@ -7,7 +7,6 @@ use super::{
     ClassicGroup, GroupError, JoinRequest, Phase,
     member::{Member, record_bytes},
 };
-use crate::limits::PENDING_MEMBERS_MAX;
 
 /// What a group's record takes beside its members, its id and its protocol type, at most.
 const GROUP_RECORD_BYTES: usize = 128;
@@ -55,10 +54,6 @@ impl ClassicGroup {
                 _ => Seat::Own(self.check_member(request.member_id, request.instance_id)?),
             }
         } else if request.requires_member_id && request.instance_id.is_none() {
-            // Ids are given out to whoever asks: they are bounded by themselves.
-            if self.pending.len() >= PENDING_MEMBERS_MAX {
-                return Err(self.full());
-            }
             Seat::Promised
         } else {
             Seat::New(new_member_id(request, scene))

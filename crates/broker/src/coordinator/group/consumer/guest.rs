@@ -25,15 +25,16 @@ use super::{
 const CONSUMER: &str = "consumer";
 
 impl Group {
-    /// JoinGroup, to a group of either kind.
+    /// JoinGroup, to a group of either kind; the id that was given out, where that is all.
     pub(in super::super) fn join(
         &mut self,
         request: &JoinRequest<'_>,
         scene: &mut Scene<'_>,
         reply: Reply<JoinAnswer>,
-    ) {
+    ) -> Option<Arc<str>> {
         if let Err(error) = self.make_classic_if_empty(request, scene) {
-            return scene.effects.reply(reply, Err(request.refused(error.counted(scene))));
+            scene.effects.reply(reply, Err(request.refused(error.counted(scene))));
+            return None;
         }
         match &mut self.members {
             Members::Classic(group) => group.join(request, scene, reply),
@@ -43,9 +44,9 @@ impl Group {
                 };
                 let joined = group.event(Draft::default(), scene, join);
                 self.hand_over_if_classic(scene);
-                scene
-                    .effects
-                    .reply(reply, joined.map_err(|error| request.refused(error.counted(scene))));
+                let joined = joined.map_err(|error| request.refused(error.counted(scene)));
+                scene.effects.reply(reply, joined);
+                None
             }
         }
     }

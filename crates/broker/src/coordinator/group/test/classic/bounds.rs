@@ -87,11 +87,25 @@ fn hostile_33_a_client_name_of_any_length_makes_a_short_id() {
 fn hostile_33_a_flood_of_newcomers_is_bounded_and_passes() {
     let mut rig = Rig::new(&[]);
     let named = JoinRequest { requires_member_id: true, ..consumer() };
-    for _ in 0..PENDING_MEMBERS_MAX {
+    let elsewhere = JoinRequest { group: "another", ..named.clone() };
+    let (first, _) = rig.refused(&elsewhere);
+    let (second, _) = rig.refused(&named);
+    for _ in 2..PENDING_MEMBERS_MAX {
         assert!(matches!(rig.refused(&named).1, GroupError::MemberIdRequired(_)));
     }
-    assert!(is_full(&rig.refused(&named).1));
+    assert!(rig.groups.get("another").is_some());
+    let (last, error) = rig.refused(&named);
+    assert!(matches!(error, GroupError::MemberIdRequired(_)), "{error}");
+    // The oldest is forgotten, and its group with it; all others may come.
+    assert!(rig.groups.get("another").is_none());
+    fn comes<'a>(group: &'a str, id: &'a str) -> JoinRequest<'a> {
+        JoinRequest { group, ..known(id) }
+    }
+    assert!(matches!(rig.refused(&comes("another", &first)).1, GroupError::UnknownMemberId(_)));
+    let mut joining = [rig.join(&comes("g", &second)), rig.join(&comes("g", &last))];
     rig.passes(seconds(10));
-    assert!(rig.groups.get("g").is_none());
-    assert!(matches!(rig.refused(&named).1, GroupError::MemberIdRequired(_)));
+    for joined in &mut joining {
+        assert_eq!(joined.take().unwrap().unwrap().generation, 1);
+    }
+    assert_eq!(rig.described().members.len(), 2);
 }
