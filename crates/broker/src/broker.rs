@@ -9,6 +9,7 @@ use milena_metadata::{
     MetadataNode,
     image::{MetadataImage, SupportedFeature},
 };
+use milena_protocol::ProducerId;
 use milena_storage::LogDirectory;
 
 use crate::{
@@ -17,7 +18,7 @@ use crate::{
     fetch::SessionCache,
     network::{budget::Budget, listeners::Connections},
     partition::{relocations::Relocations, table::Partitions},
-    producer_ids::ProducerIds,
+    producer_ids::{NoIds, ProducerIds},
     quotas::Quotas,
     telemetry::Telemetry,
 };
@@ -70,6 +71,12 @@ impl Broker {
 
     pub(crate) fn config(&self) -> Arc<ServerConfig> {
         self.config.load_full()
+    }
+
+    /// An id that no producer has had.
+    pub(crate) async fn next_producer_id(&self) -> Result<ProducerId, NoIds> {
+        let us = (self.node_id, self.metadata.broker_epoch());
+        self.producer_ids.next(&self.metadata, us).await
     }
 
     /// The name of the listener at this place of the configuration.

@@ -8,7 +8,7 @@ use milena_protocol::{
 use milena_storage::{AppendError, ReadError, StorageError, producers::SequenceError};
 
 use crate::{
-    coordinator::{CoordinatorError, group::GroupError},
+    coordinator::{CoordinatorError, group::GroupError, transaction::TransactionError},
     partition::{EpochCheck, Unreached},
     transactions::markers::MarkerError,
 };
@@ -173,6 +173,29 @@ impl ToCode for GroupError {
             Self::UnsupportedAssignor(_) => ErrorCode::UnsupportedAssignor,
             Self::InvalidRegularExpression(_) => ErrorCode::InvalidRegularExpression,
             Self::UnsupportedVersion(_) => ErrorCode::UnsupportedVersion,
+        }
+    }
+}
+
+impl ToCode for TransactionError {
+    fn code(&self) -> ErrorCode {
+        match self {
+            Self::Coordinator(error) => error.code(),
+            Self::InvalidRequest => ErrorCode::InvalidRequest,
+            Self::InvalidProducerIdMapping => ErrorCode::InvalidProducerIdMapping,
+            Self::TransactionalIdNotFound => ErrorCode::TransactionalIdNotFound,
+            Self::ProducerFenced => ErrorCode::ProducerFenced,
+            Self::ConcurrentTransactions => ErrorCode::ConcurrentTransactions,
+            Self::InvalidTxnState => ErrorCode::InvalidTxnState,
+            Self::TransactionAbortable => ErrorCode::TransactionAbortable,
+            Self::InvalidTransactionTimeout => ErrorCode::InvalidTransactionTimeout,
+            Self::TwoPhaseCommitDisabled => ErrorCode::TransactionalIdAuthorizationFailed,
+            Self::KeepsNothingPrepared => ErrorCode::UnsupportedVersion,
+            // The controller is not there for a moment; a producer tries again.
+            Self::NoProducerId => ErrorCode::CoordinatorLoadInProgress,
+            // Kafka has no better word for it; what cannot be written now never can.
+            Self::Write(_) => ErrorCode::UnknownServerError,
+            Self::InvalidRegularExpression(_) => ErrorCode::InvalidRegularExpression,
         }
     }
 }

@@ -169,7 +169,7 @@ impl Server {
             &broker.directories,
             &broker.partitions,
         )?;
-        broker.coordinators.start(Arc::clone(&outside.clock))?;
+        broker.coordinators.start(&broker)?;
         if broker.directories.len() > 1 {
             let coordinators = Arc::clone(&broker.coordinators);
             let moved = move |partition: &Arc<Partition>| coordinators.moved(partition);

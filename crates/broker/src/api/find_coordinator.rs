@@ -1,5 +1,5 @@
-//! FindCoordinator: which broker keeps the state of a group. Its topic comes into being when it is
-//! first looked for.
+//! FindCoordinator: which broker keeps the state of a group or of a transactional id. Its topic
+//! comes into being when it is first looked for.
 
 use std::collections::BTreeSet;
 
@@ -13,7 +13,7 @@ use milena_protocol::{
 use super::{Call, Outcome};
 use crate::{
     authorizer::{Operation, Resource},
-    topics::{self, CONSUMER_OFFSETS},
+    topics::{self, CONSUMER_OFFSETS, TRANSACTION_STATE},
 };
 
 const GROUP: i8 = 0;
@@ -81,23 +81,25 @@ const fn message(code: ErrorCode) -> &'static str {
 }
 
 async fn find(call: &Call<'_>, kind: i8, key: &str) -> Result<Node, ErrorCode> {
-    match kind {
-        GROUP if call.may(Operation::Describe, Resource::Group(key)) => {}
+    let may = |resource| call.may(Operation::Describe, resource);
+    let name = match kind {
+        GROUP if may(Resource::Group(key)) => CONSUMER_OFFSETS,
         GROUP => return Err(ErrorCode::GroupAuthorizationFailed),
-        TRANSACTION if call.may(Operation::Describe, Resource::TransactionalId(key)) => {
-            return Err(ErrorCode::CoordinatorNotAvailable);
-        }
+        TRANSACTION if may(Resource::TransactionalId(key)) => TRANSACTION_STATE,
         TRANSACTION => return Err(ErrorCode::TransactionalIdAuthorizationFailed),
         _ => return Err(ErrorCode::InvalidRequest),
-    }
+    };
     let broker = call.broker();
-    if broker.image().topics.by_name(CONSUMER_OFFSETS).is_none() {
-        topics::create_with_defaults(broker, BTreeSet::from([CONSUMER_OFFSETS])).await;
+    if broker.image().topics.by_name(name).is_none() {
+        topics::create_with_defaults(broker, BTreeSet::from([name])).await;
     }
     let image = broker.image();
-    let partition = broker.coordinators.partition_of_group(&image, key);
+    let partition = match kind {
+        TRANSACTION => broker.coordinators.partition_of_transaction(&image, key),
+        _ => broker.coordinators.partition_of_group(&image, key),
+    };
     let leader = || {
-        let topic = image.topics.by_name(CONSUMER_OFFSETS)?;
+        let topic = image.topics.by_name(name)?;
         let leader = image.cluster.broker(topic.partition(partition)?.leader)?;
         let endpoint = leader.endpoint(broker.listener_name(call.client.listener))?;
         Some(Node { id: leader.id, host: endpoint.host.clone(), port: endpoint.port.into() })

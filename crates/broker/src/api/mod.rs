@@ -2,6 +2,8 @@
 //! validate, act, answer.
 
 mod acls;
+mod add_offsets_to_txn;
+mod add_partitions_to_txn;
 mod add_raft_voter;
 mod alter_client_quotas;
 mod alter_configs;
@@ -31,8 +33,10 @@ mod describe_log_dirs;
 mod describe_producers;
 mod describe_quorum;
 mod describe_topic_partitions;
+mod describe_transactions;
 mod describe_user_scram_credentials;
 mod elect_leaders;
+mod end_txn;
 mod expire_delegation_token;
 mod fetch;
 mod find_coordinator;
@@ -46,6 +50,7 @@ mod list_config_resources;
 mod list_groups;
 mod list_offsets;
 mod list_partition_reassignments;
+mod list_transactions;
 mod metadata;
 mod offset_commit;
 mod offset_delete;
@@ -68,21 +73,23 @@ use std::{pin::Pin, rc::Rc};
 
 use milena_protocol::{
     api::{
-        AddRaftVoterRequest, AlterClientQuotasRequest, AlterConfigsRequest,
-        AlterPartitionReassignmentsRequest, AlterReplicaLogDirsRequest,
-        AlterUserScramCredentialsRequest, ApiKey, ApiVersionsRequest, ConsumerGroupDescribeRequest,
-        ConsumerGroupHeartbeatRequest, CreateAclsRequest, CreateDelegationTokenRequest,
-        CreatePartitionsRequest, CreateTopicsRequest, DeleteAclsRequest, DeleteGroupsRequest,
-        DeleteRecordsRequest, DeleteTopicsRequest, DescribeAclsRequest,
-        DescribeClientQuotasRequest, DescribeClusterRequest, DescribeConfigsRequest,
-        DescribeDelegationTokenRequest, DescribeGroupsRequest, DescribeLogDirsRequest,
-        DescribeProducersRequest, DescribeQuorumRequest, DescribeTopicPartitionsRequest,
-        DescribeUserScramCredentialsRequest, ElectLeadersRequest, ExpireDelegationTokenRequest,
-        FetchRequest, FindCoordinatorRequest, GetTelemetrySubscriptionsRequest, HeartbeatRequest,
-        IncrementalAlterConfigsRequest, InitProducerIdRequest, JoinGroupRequest, LeaveGroupRequest,
-        ListConfigResourcesRequest, ListGroupsRequest, ListOffsetsRequest,
-        ListPartitionReassignmentsRequest, MetadataRequest, OffsetCommitRequest,
-        OffsetDeleteRequest, OffsetFetchRequest, OffsetForLeaderEpochRequest, PushTelemetryRequest,
+        AddOffsetsToTxnRequest, AddPartitionsToTxnRequest, AddRaftVoterRequest,
+        AlterClientQuotasRequest, AlterConfigsRequest, AlterPartitionReassignmentsRequest,
+        AlterReplicaLogDirsRequest, AlterUserScramCredentialsRequest, ApiKey, ApiVersionsRequest,
+        ConsumerGroupDescribeRequest, ConsumerGroupHeartbeatRequest, CreateAclsRequest,
+        CreateDelegationTokenRequest, CreatePartitionsRequest, CreateTopicsRequest,
+        DeleteAclsRequest, DeleteGroupsRequest, DeleteRecordsRequest, DeleteTopicsRequest,
+        DescribeAclsRequest, DescribeClientQuotasRequest, DescribeClusterRequest,
+        DescribeConfigsRequest, DescribeDelegationTokenRequest, DescribeGroupsRequest,
+        DescribeLogDirsRequest, DescribeProducersRequest, DescribeQuorumRequest,
+        DescribeTopicPartitionsRequest, DescribeTransactionsRequest,
+        DescribeUserScramCredentialsRequest, ElectLeadersRequest, EndTxnRequest,
+        ExpireDelegationTokenRequest, FetchRequest, FindCoordinatorRequest,
+        GetTelemetrySubscriptionsRequest, HeartbeatRequest, IncrementalAlterConfigsRequest,
+        InitProducerIdRequest, JoinGroupRequest, LeaveGroupRequest, ListConfigResourcesRequest,
+        ListGroupsRequest, ListOffsetsRequest, ListPartitionReassignmentsRequest,
+        ListTransactionsRequest, MetadataRequest, OffsetCommitRequest, OffsetDeleteRequest,
+        OffsetFetchRequest, OffsetForLeaderEpochRequest, PushTelemetryRequest,
         RemoveRaftVoterRequest, RenewDelegationTokenRequest, SyncGroupRequest,
         TxnOffsetCommitRequest, UnregisterBrokerRequest, UpdateFeaturesRequest,
         WriteTxnMarkersRequest,
@@ -160,6 +167,8 @@ macro_rules! served {
 }
 
 served! {
+    add_offsets_to_txn: AddOffsetsToTxn(AddOffsetsToTxnRequest<'_>),
+    add_partitions_to_txn: AddPartitionsToTxn(AddPartitionsToTxnRequest<'_>),
     add_raft_voter: AddRaftVoter(AddRaftVoterRequest<'_>),
     alter_client_quotas: AlterClientQuotas(AlterClientQuotasRequest<'_>),
     alter_configs: AlterConfigs(AlterConfigsRequest<'_>),
@@ -191,7 +200,9 @@ served! {
     describe_topic_partitions: DescribeTopicPartitions(DescribeTopicPartitionsRequest<'_>),
     describe_user_scram_credentials:
         DescribeUserScramCredentials(DescribeUserScramCredentialsRequest<'_>),
+    describe_transactions: DescribeTransactions(DescribeTransactionsRequest<'_>),
     elect_leaders: ElectLeaders(ElectLeadersRequest<'_>),
+    end_txn: EndTxn(EndTxnRequest<'_>),
     expire_delegation_token: ExpireDelegationToken(ExpireDelegationTokenRequest<'_>),
     fetch: Fetch(FetchRequest<'_>),
     find_coordinator: FindCoordinator(FindCoordinatorRequest<'_>),
@@ -205,6 +216,7 @@ served! {
     list_groups: ListGroups(ListGroupsRequest<'_>),
     list_offsets: ListOffsets(ListOffsetsRequest<'_>),
     list_partition_reassignments: ListPartitionReassignments(ListPartitionReassignmentsRequest<'_>),
+    list_transactions: ListTransactions(ListTransactionsRequest<'_>),
     metadata: Metadata(MetadataRequest<'_>),
     offset_commit: OffsetCommit(OffsetCommitRequest<'_>),
     offset_delete: OffsetDelete(OffsetDeleteRequest<'_>),

@@ -1,11 +1,11 @@
-//! Coordinators: each keeps the state of groups (or, some day, of transactions) in the log of a
-//! partition of an internal topic, and serves what that partition's leader is asked.
+//! Coordinators: each keeps the state of groups or of transactions in the log of a partition of an
+//! internal topic, and serves what that partition's leader is asked.
 //!
 //! `shard` is one such partition: it locks, lets a pure core decide ([`Machine`]), appends what the
 //! core wants remembered, and gives out no answer before all that it rests on is committed.
 //! `service` is how the rest of the broker asks, `runtime` finds the shard, `load` replays a log
 //! into a new core, `timekeeper` wakes cores when their time has come, `counters` says what has
-//! happened. What groups are is told in `group`.
+//! happened. What groups are is told in `group`, what transactions are in `transaction`.
 
 mod counters;
 pub(crate) mod group;
@@ -16,9 +16,11 @@ mod scene;
 mod service;
 mod shard;
 mod timekeeper;
+pub(crate) mod transaction;
 
 use std::{fmt::Debug, time::Duration};
 
+use milena_config::ServerConfig;
 use milena_metadata::image::Delta;
 use milena_protocol::{DecodeError, Offset, ProducerEpoch, ProducerId};
 
@@ -27,7 +29,7 @@ pub(crate) use internal_topic::partition_of;
 pub(crate) use runtime::{CoordinatorError, Runtime};
 pub(crate) use scene::{Effects, Now, Reply, Scene, TooLarge};
 pub(crate) use service::{Coordinators, Follower};
-pub(crate) use shard::Within;
+pub(crate) use shard::{Pending, Within};
 pub(crate) use timekeeper::Timekeeper;
 
 /// The core of a coordinator: (state, event, now) -> (records, answer). No socket, clock, disk or
@@ -36,6 +38,12 @@ pub(crate) use timekeeper::Timekeeper;
 /// What it changes for good goes through records: they are pushed to the scene and applied by the
 /// same function that replays them after a restart.
 pub(crate) trait Machine: Debug + Default + Send + 'static {
+    /// Whose partitions hold the records.
+    const TOPIC: &'static str;
+
+    /// Bytes that are read at once while a log is replayed.
+    fn load_bytes(config: &ServerConfig) -> u32;
+
     /// Takes in a record that was written before.
     fn replay(&mut self, record: &Logged<'_>) -> Result<(), DecodeError>;
 

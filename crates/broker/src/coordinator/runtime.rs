@@ -12,12 +12,14 @@ use milena_env::{Clock, Random};
 use milena_metadata::image::{Delta, MetadataImage};
 use milena_protocol::LeaderEpoch;
 use milena_storage::{Appended, producers::SequenceError};
+use tokio::sync::mpsc::UnboundedSender;
 
 use super::{
     Counters, Effects, Machine, Now, Reply, Scene, Transition,
     load::load,
     shard::{Pending, Shard, Stopped, Within},
     timekeeper::{Timed, Waker},
+    transaction::Errand,
 };
 use crate::{
     broker::SharedConfig,
@@ -54,6 +56,7 @@ pub(super) struct Outside {
     random: Mutex<Random>,
     counters: Counters,
     waker: Waker,
+    errands: UnboundedSender<Errand>,
 }
 
 impl Outside {
@@ -79,6 +82,21 @@ impl Outside {
             self.waker.wake_by(at);
         }
     }
+
+    pub(super) fn send(&self, errand: Errand) {
+        // When the broker stops nothing more is done; the next one begins with it.
+        let _ = self.errands.send(errand);
+    }
+}
+
+/// What all runtimes are made of.
+#[derive(Clone, Debug)]
+pub(super) struct Tools {
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) config: SharedConfig,
+    pub(super) waker: Waker,
+    /// Where actions go.
+    pub(super) errands: UnboundedSender<Errand>,
 }
 
 /// The shards of one internal topic that are led here.
@@ -96,12 +114,8 @@ impl<M> fmt::Debug for Runtime<M> {
 }
 
 impl<M: Machine> Runtime<M> {
-    pub(crate) fn new(
-        clock: Arc<dyn Clock>,
-        config: SharedConfig,
-        random: Random,
-        waker: Waker,
-    ) -> Arc<Self> {
+    pub(super) fn new(tools: Tools, random: Random) -> Arc<Self> {
+        let Tools { clock, config, waker, errands } = tools;
         Arc::new_cyclic(|itself| Self {
             outside: Outside {
                 clock,
@@ -110,6 +124,7 @@ impl<M: Machine> Runtime<M> {
                 random: Mutex::new(random),
                 counters: Counters::default(),
                 waker,
+                errands,
             },
             shards: RwLock::default(),
             itself: Weak::clone(itself),
@@ -174,6 +189,13 @@ impl<M: Machine> Runtime<M> {
         Ok(appended)
     }
 
+    /// Lets the core of a partition know something, if it is there.
+    pub(crate) fn tell(&self, partition: i32, event: impl FnOnce(&mut M, &mut Scene<'_>)) {
+        if let Err(error) = self.run(partition, event) {
+            tracing::debug!(partition, topic = M::TOPIC, %error, "the coordinator was not told");
+        }
+    }
+
     fn run<T>(
         &self,
         partition: i32,
@@ -212,6 +234,15 @@ impl<M: Machine> Runtime<M> {
         self.load(&shard, Transition::Loaded);
     }
 
+    /// A partition has moved to another log directory; if it is one of ours, its core is loaded
+    /// from there.
+    pub(super) fn moved(&self, partition: &Arc<Partition>) {
+        if *partition.log.name().topic == *M::TOPIC && self.read().contains_key(&partition.index())
+        {
+            self.elected(partition, partition.leader_epoch());
+        }
+    }
+
     /// Somebody else leads it, or it is gone.
     pub(crate) fn resigned(&self, partition: i32) {
         self.shards.write().unwrap_or_else(PoisonError::into_inner).remove(&partition);
@@ -241,7 +272,7 @@ impl<M: Machine> Runtime<M> {
         self.outside.waker.load(Box::new(move || {
             let Some(runtime) = runtime.upgrade() else { return };
             let outside = &runtime.outside;
-            let buffer_bytes = outside.config.load().groups.offsets.load_bytes as usize;
+            let buffer_bytes = M::load_bytes(&outside.config.load()) as usize;
             for _ in 0..LOAD_TRIES {
                 let Some(machine) = load(&shard.partition, buffer_bytes) else { break };
                 match shard.begin(outside, machine) {

@@ -1,6 +1,6 @@
 //! What a core is told beside the event itself, and where it says what follows.
 
-use std::fmt;
+use std::{fmt, mem};
 
 use milena_config::ServerConfig;
 use milena_env::Random;
@@ -11,6 +11,8 @@ use tokio::sync::oneshot;
 use super::{Counters, Transition};
 
 pub(crate) use milena_metadata::controller::Now;
+
+use super::transaction::Action;
 
 /// What a record takes beside its key and value, at most: lengths, deltas, attributes.
 pub(crate) const RECORD_OVERHEAD_BYTES: usize = 40;
@@ -33,7 +35,8 @@ impl Scene<'_> {
     }
 }
 
-/// What follows from one event: records to be appended, and answers to those who were waiting.
+/// What follows from one event: records to be appended, answers to those who were waiting, and what
+/// is to be done elsewhere.
 pub(crate) struct Effects {
     /// Each becomes one batch, and so is there as a whole or not.
     batches: Vec<BatchBuilder>,
@@ -44,6 +47,7 @@ pub(crate) struct Effects {
     /// Where the next record will lie.
     next_offset: Offset,
     replies: Vec<Told>,
+    actions: Vec<Action>,
 }
 
 /// Gives an answer out, with the offset that must be committed first.
@@ -57,7 +61,14 @@ pub(crate) struct TooLarge(pub(crate) usize);
 impl Effects {
     /// The log ends at `next_offset`.
     pub(crate) fn new(bytes_max: usize, next_offset: Offset) -> Self {
-        Self { batches: Vec::new(), bytes_max, bytes: 0, next_offset, replies: Vec::new() }
+        Self {
+            batches: Vec::new(),
+            bytes_max,
+            bytes: 0,
+            next_offset,
+            replies: Vec::new(),
+            actions: Vec::new(),
+        }
     }
 
     /// Has a record appended, and says where; without a value it says that the key is no more. One
@@ -97,6 +108,15 @@ impl Effects {
     pub(crate) fn reply<T: Send + 'static>(&mut self, reply: Reply<T>, answer: T) {
         // Who has gone meanwhile needs no answer.
         self.replies.push(Box::new(move |end| drop(reply.0.send((answer, end)))));
+    }
+
+    /// Has something done once the records are committed.
+    pub(crate) fn act(&mut self, action: Action) {
+        self.actions.push(action);
+    }
+
+    pub(crate) fn take_actions(&mut self) -> Vec<Action> {
+        mem::take(&mut self.actions)
     }
 
     /// Bytes that still fit with those before them.

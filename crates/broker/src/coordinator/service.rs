@@ -6,21 +6,25 @@ use std::{
     time::Duration,
 };
 
+use milena_config::ServerConfig;
 use milena_env::{Clock, Random};
 use milena_metadata::{
     Publisher,
     image::{Delta, MetadataImage, Topic},
 };
 use milena_protocol::LeaderEpoch;
+use tokio::sync::mpsc::{self, UnboundedReceiver};
 
 use super::{
-    Reply, Runtime, Scene, Timekeeper,
+    Machine, Reply, Runtime, Scene, Timekeeper,
     group::{GroupError, Groups, patterns::Patterns},
     partition_of,
+    runtime::Tools,
     timekeeper::Timed,
+    transaction::{Errand, Transactions, run_errands},
 };
 use crate::{
-    broker::SharedConfig,
+    broker::{Broker, SharedConfig},
     partition::{Partition, assign::Assigner, table::Partitions},
     topics::CONSUMER_OFFSETS,
 };
@@ -29,23 +33,47 @@ use crate::{
 pub(crate) struct Coordinators {
     pub(crate) groups: Arc<Runtime<Groups>>,
     pub(crate) patterns: Patterns,
+    pub(crate) transactions: Arc<Runtime<Transactions>>,
     config: SharedConfig,
     timekeeper: Mutex<Timekeeper>,
+    /// Until they are carried out, from the start on.
+    errands: Mutex<Option<UnboundedReceiver<Errand>>>,
 }
 
 impl Coordinators {
-    pub(crate) fn new(clock: &Arc<dyn Clock>, config: &SharedConfig, random: Random) -> Arc<Self> {
+    pub(crate) fn new(
+        clock: &Arc<dyn Clock>,
+        config: &SharedConfig,
+        mut random: Random,
+    ) -> Arc<Self> {
         let timekeeper = Timekeeper::new();
-        let waker = timekeeper.waker();
-        let groups = Runtime::new(Arc::clone(clock), Arc::clone(config), random, waker);
-        let (config, timekeeper) = (Arc::clone(config), Mutex::new(timekeeper));
-        Arc::new(Self { groups, patterns: Patterns::default(), config, timekeeper })
+        let (send, errands) = mpsc::unbounded_channel();
+        let tools = Tools {
+            clock: Arc::clone(clock),
+            config: Arc::clone(config),
+            waker: timekeeper.waker(),
+            errands: send,
+        };
+        let mut chance = || Random::from_seed(random.next_u64());
+        Arc::new(Self {
+            groups: Runtime::new(tools.clone(), chance()),
+            patterns: Patterns::default(),
+            transactions: Runtime::new(tools, chance()),
+            config: Arc::clone(config),
+            timekeeper: Mutex::new(timekeeper),
+            errands: Mutex::new(Some(errands)),
+        })
     }
 
-    /// Time begins to pass for them, and their logs are loaded.
-    pub(crate) fn start(&self, clock: Arc<dyn Clock>) -> io::Result<()> {
-        let groups: Weak<dyn Timed> = Arc::downgrade(&self.groups) as Weak<dyn Timed>;
-        self.timekeeper().start(clock, vec![groups])
+    /// Time begins to pass for them, their logs are loaded, and what they ask for is done.
+    pub(crate) fn start(&self, broker: &Arc<Broker>) -> io::Result<()> {
+        let groups = Arc::downgrade(&self.groups) as Weak<dyn Timed>;
+        let transactions = Arc::downgrade(&self.transactions) as Weak<dyn Timed>;
+        let mut errands = self.errands.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(errands) = errands.take() else { return Ok(()) };
+        let (clock, broker) = (Arc::clone(&broker.clock), Arc::downgrade(broker));
+        let work = move || run_errands(errands, broker);
+        self.timekeeper().start(clock, vec![groups, transactions], work)
     }
 
     /// Before the log directories are closed.
@@ -58,10 +86,8 @@ impl Coordinators {
 
     /// A partition has moved to another log directory: its core is loaded from there.
     pub(crate) fn moved(&self, partition: &Arc<Partition>) {
-        let (name, index) = (partition.log.name(), partition.index());
-        if *name.topic == *CONSUMER_OFFSETS && self.groups.partitions().contains(&index) {
-            self.groups.elected(partition, partition.leader_epoch());
-        }
+        self.groups.moved(partition);
+        self.transactions.moved(partition);
     }
 
     /// Has the core that keeps this group do something, and waits until its answer is true.
@@ -96,6 +122,10 @@ impl Coordinators {
         partition_of(group, partitions)
     }
 
+    pub(super) fn config(&self) -> Arc<ServerConfig> {
+        self.config.load_full()
+    }
+
     /// `offsets.commit.timeout.ms`
     pub(crate) fn limit(&self) -> Duration {
         Duration::from_millis(self.config.load().groups.offsets.commit_timeout_ms)
@@ -125,17 +155,33 @@ impl Follower {
         Self { node_id, assigner, partitions, coordinators }
     }
 
-    fn follow(&self, topic: &Topic, changed: impl Iterator<Item = i32>) {
+    fn follow<M: Machine>(&self, runtime: &Runtime<M>, delta: &Delta, image: &Arc<MetadataImage>) {
+        for topic in delta.deleted_topics.values().filter(|it| &*it.name == M::TOPIC) {
+            topic.partitions().for_each(|(index, _)| runtime.resigned(index));
+        }
+        if let Some(topic) = image.topics.by_name(M::TOPIC)
+            && let Some(changed) = delta.topics.get(&topic.id)
+        {
+            self.lead(runtime, topic, changed.partitions.iter().copied());
+        }
+        runtime.on_metadata(delta, image);
+    }
+
+    fn lead<M: Machine>(
+        &self,
+        runtime: &Runtime<M>,
+        topic: &Topic,
+        changed: impl Iterator<Item = i32>,
+    ) {
         let here = self.partitions.by_id(topic.id);
         for index in changed {
             let leads = topic.partition(index).filter(|it| it.leader == self.node_id);
             let partition = here.as_ref().and_then(|topic| topic.partition(index));
             match (leads, partition) {
                 (Some(assigned), Some(partition)) => {
-                    let epoch = LeaderEpoch(assigned.leader_epoch);
-                    self.coordinators.groups.elected(partition, epoch);
+                    runtime.elected(partition, LeaderEpoch(assigned.leader_epoch));
                 }
-                _ => self.coordinators.groups.resigned(index),
+                _ => runtime.resigned(index),
             }
         }
     }
@@ -144,14 +190,7 @@ impl Follower {
 impl Publisher for Follower {
     fn publish(&mut self, delta: &Delta, image: &Arc<MetadataImage>) {
         self.assigner.publish(delta, image);
-        for topic in delta.deleted_topics.values().filter(|it| &*it.name == CONSUMER_OFFSETS) {
-            topic.partitions().for_each(|(index, _)| self.coordinators.groups.resigned(index));
-        }
-        if let Some(topic) = image.topics.by_name(CONSUMER_OFFSETS)
-            && let Some(changed) = delta.topics.get(&topic.id)
-        {
-            self.follow(topic, changed.partitions.iter().copied());
-        }
-        self.coordinators.groups.on_metadata(delta, image);
+        self.follow(&self.coordinators.groups, delta, image);
+        self.follow(&self.coordinators.transactions, delta, image);
     }
 }

@@ -22,7 +22,9 @@ use milena_storage::{
     producers::{self, Proof},
 };
 
-use super::{CoordinatorError, Effects, Logged, Machine, Scene, What, runtime::Outside};
+use super::{
+    CoordinatorError, Effects, Logged, Machine, Scene, What, runtime::Outside, transaction::Errand,
+};
 use crate::{
     partition::{Partition, Reach, Unreached},
     transactions::markers::{Marker, MarkerError},
@@ -57,7 +59,7 @@ pub(crate) struct Within<'a> {
 }
 
 /// What must be committed before an answer is given out.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Pending {
     partition: Arc<Partition>,
     end: Offset,
@@ -121,6 +123,7 @@ impl<M: Machine> Shard<M> {
         let mut effects = Effects::new(batch_bytes_max, begin);
         let answer = outside.on_scene(&mut effects, |scene| event(machine, scene));
         let next_wake = machine.next_wake();
+        let actions = effects.take_actions();
         let (batches, replies) = effects.into_parts();
         if let Err(error) = self.append(batches, within, begin) {
             *phase = Phase::Loading;
@@ -132,7 +135,12 @@ impl<M: Machine> Shard<M> {
             reply(end);
         }
         outside.wake_by(next_wake);
-        Ok((answer, Pending { partition: Arc::clone(&self.partition), end }))
+        let pending = Pending { partition: Arc::clone(&self.partition), end };
+        for action in actions {
+            let (partition, pending) = (self.partition.index(), pending.clone());
+            outside.send(Errand { partition, epoch: self.epoch, action, pending });
+        }
+        Ok((answer, pending))
     }
 
     /// Ends a transaction that may have records here. The core is told what the log is, in the same

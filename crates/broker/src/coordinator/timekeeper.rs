@@ -1,5 +1,6 @@
-//! The thread that wakes coordinators when their time has come, and loads their logs. There is one
-//! for all of them, and what they wait for is data of theirs: no timer and no task for each.
+//! The thread that wakes coordinators when their time has come, loads their logs, and does what
+//! they ask for. There is one for all of them, and what they wait for is data of theirs: no timer
+//! and no task for each.
 
 use std::{
     fmt::Debug,
@@ -16,7 +17,7 @@ use std::{
 use milena_env::{Clock, spawn_thread, timer};
 use tokio::{
     sync::mpsc::{self, UnboundedReceiver, UnboundedSender},
-    task::spawn_blocking,
+    task::{LocalSet, spawn_blocking},
 };
 
 /// Logs that are loaded at the same time.
@@ -80,10 +81,12 @@ impl Timekeeper {
         self.waker.clone()
     }
 
-    pub(crate) fn start(
+    /// The thread begins; `work` goes on beside what the thread itself does, and ends with it.
+    pub(super) fn start<W: Future<Output = ()> + 'static>(
         &mut self,
         clock: Arc<dyn Clock>,
         coordinators: Vec<Weak<dyn Timed>>,
+        work: impl FnOnce() -> W + Send + 'static,
     ) -> io::Result<()> {
         let Some(inbox) = self.inbox.take() else { return Ok(()) };
         let next = Arc::clone(&self.waker.next);
@@ -92,7 +95,12 @@ impl Timekeeper {
             .max_blocking_threads(LOADS_AT_ONCE)
             .build()?;
         let keep = async move { keep_time(inbox, &next, &*clock, &coordinators).await };
-        self.thread = Some(spawn_thread("coordinators", move || runtime.block_on(keep))?);
+        let both = move || {
+            let tasks = LocalSet::new();
+            tasks.spawn_local(work());
+            tasks.block_on(&runtime, keep);
+        };
+        self.thread = Some(spawn_thread("coordinators", both)?);
         Ok(())
     }
 

@@ -6,20 +6,11 @@
 
 use std::sync::Arc;
 
-use milena_protocol::{ErrorCode, ProducerEpoch, ProducerId};
+use milena_protocol::ErrorCode;
 use milena_storage::producers::{Claim, Proof, SequenceError, VerificationGuard};
 
-use crate::{
-    broker::Broker, coordinator::CoordinatorError, error_map::ToCode, partition::Partition,
-};
-
-/// A producer, as it names itself.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Producer<'a> {
-    pub(crate) transactional_id: &'a str,
-    pub(crate) id: ProducerId,
-    pub(crate) epoch: ProducerEpoch,
-}
+pub(crate) use crate::coordinator::transaction::Producer;
+use crate::{broker::Broker, error_map::ToCode, partition::Partition};
 
 /// What a client of a request's version does about its partitions, and what it can be told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -100,9 +91,9 @@ pub(crate) async fn ask(
     manner: Manner,
     partitions: &[(&str, i32)],
 ) -> Vec<Result<(), ErrorCode>> {
-    // No coordinator lives here that could have begun a transaction.
-    let answer: Result<Vec<bool>, _> = Err(CoordinatorError::NotAvailable);
-    tracing::debug!(node = broker.node_id, id = producer.transactional_id, "nobody to ask");
+    let (image, adds) = (broker.image(), manner == Manner::Leaves);
+    let asked = broker.coordinators.verify_in_transaction(&image, producer, partitions, adds);
+    let answer = asked.await;
     let told = |code: ErrorCode| match code {
         // Producers know it by this name where they did not ask the coordinator themselves.
         ErrorCode::ProducerFenced => ErrorCode::InvalidProducerEpoch,

@@ -1,6 +1,8 @@
 //! Every API under an authorizer that denies everything: each says so with its own code, and none
 //! lets on whether a topic exists.
 
+mod transactions;
+
 use std::collections::BTreeSet;
 
 use milena_metadata::controller::CreateTopics;
@@ -124,6 +126,7 @@ fn hostile_40_whoever_may_do_nothing_is_told_so_by_every_api() {
     settings(&mut denied);
     cluster(&mut denied);
     groups(&mut denied);
+    transactions::denied(&mut denied);
     unguarded(&mut denied);
     let forgotten: Vec<_> = SERVED.iter().filter(|api| !denied.asked.contains(api)).collect();
     assert!(forgotten.is_empty(), "{forgotten:?}");

@@ -12,7 +12,7 @@ mod error;
 pub(crate) mod offsets;
 pub(crate) mod patterns;
 pub(crate) mod record;
-mod regex;
+pub(super) mod regex;
 #[cfg(test)]
 mod test;
 
@@ -22,6 +22,7 @@ use std::{
     time::Duration,
 };
 
+use milena_config::ServerConfig;
 use milena_metadata::image::Delta;
 use milena_protocol::{
     DecodeError, Offset,
@@ -37,6 +38,7 @@ use self::{
     offsets::{Commit, CommitRequest, Committed, Expiry, PendingCommits},
 };
 use super::{Logged, Machine, Scene, Transition, What};
+use crate::topics::CONSUMER_OFFSETS;
 
 /// The groups of one partition of `__consumer_offsets`.
 #[derive(Debug, Default)]
@@ -344,6 +346,12 @@ impl Groups {
 }
 
 impl Machine for Groups {
+    const TOPIC: &'static str = CONSUMER_OFFSETS;
+
+    fn load_bytes(config: &ServerConfig) -> u32 {
+        config.groups.offsets.load_bytes
+    }
+
     fn replay(&mut self, record: &Logged<'_>) -> Result<(), DecodeError> {
         let (key, value) = match (record.what, record.transaction) {
             (What::Record { key, value }, _) => (key, value),

@@ -33,7 +33,7 @@ pub(crate) enum Unresolved {
     Stopping,
 }
 
-type Judged = Result<Arc<TopicPattern>, PatternError>;
+pub(crate) type Judged = Result<Arc<TopicPattern>, PatternError>;
 
 #[derive(Debug)]
 pub(crate) struct Patterns {
@@ -51,11 +51,16 @@ impl Default for Patterns {
 impl Patterns {
     /// Whether it is a pattern that can be taken.
     pub(crate) async fn judge(&self, pattern: &str) -> Result<(), PatternError> {
+        self.get(pattern).await.map(drop)
+    }
+
+    /// What the pattern has become.
+    pub(crate) async fn get(&self, pattern: &str) -> Judged {
         if let Some(judged) = self.known(pattern) {
-            return judged.map(drop);
+            return judged;
         }
         let _turn = self.turn.acquire().await;
-        self.take(pattern).await.map(drop)
+        self.take(pattern).await
     }
 
     /// Which topics each of them fits.
