@@ -59,6 +59,7 @@ fn build(records: &[Plain], codec: Codec) -> Vec<u8> {
     }
     let mut out = Vec::new();
     builder.build(&mut out).unwrap();
+    assert_eq!(builder.finish().unwrap(), out, "where it lies or elsewhere, it is the same");
     out
 }
 

@@ -4,7 +4,7 @@ use super::compression::{Codec, CodecError, Level, compress};
 use super::header::{self, Attributes, BatchHeader, HEADER_LEN, LOG_OVERHEAD};
 use super::record::{Header, Record};
 use super::validate::NO_TIMESTAMP;
-use super::varint::{len_i64, write_i32, write_i64};
+use super::varint::{VARLONG_LEN_MAX, len_i64, write_i32, write_i64};
 use crate::{LeaderEpoch, Offset, ProducerEpoch, ProducerId};
 
 /// Why a batch cannot be built.
@@ -24,7 +24,8 @@ pub struct BatchBuilder {
     header: BatchHeader,
     codec: Codec,
     level: Level,
-    records: Vec<u8>,
+    /// The batch as it will be: room for the header, then the records. Empty before the first one.
+    bytes: Vec<u8>,
     has_base_timestamp: bool,
     /// What an empty batch says, whose records were all compacted away.
     max_timestamp_if_empty: i64,
@@ -53,7 +54,7 @@ impl BatchBuilder {
             header,
             codec,
             level,
-            records: Vec::new(),
+            bytes: Vec::new(),
             has_base_timestamp: false,
             max_timestamp_if_empty: NO_TIMESTAMP,
         }
@@ -73,10 +74,17 @@ impl BatchBuilder {
             header,
             codec,
             level: None,
-            records: Vec::new(),
+            bytes: Vec::new(),
             has_base_timestamp,
             max_timestamp_if_empty: old.max_timestamp,
         }
+    }
+
+    /// Makes room for so many bytes of the whole batch, so that it need not grow.
+    #[must_use]
+    pub fn with_capacity(mut self, bytes: usize) -> Self {
+        self.bytes = Vec::with_capacity(bytes);
+        self
     }
 
     #[must_use]
@@ -188,7 +196,10 @@ impl BatchBuilder {
             + field_len(value)
             + len_i64(header_count as i64)
             + headers_len;
-        let out = &mut self.records;
+        let out = &mut self.bytes;
+        if out.is_empty() {
+            out.resize(HEADER_LEN, 0);
+        }
         write_i64(out, len as i64);
         out.push(0);
         write_i64(out, timestamp_delta);
@@ -205,7 +216,31 @@ impl BatchBuilder {
     /// Bytes of the records before compression.
     #[must_use]
     pub fn plain_len(&self) -> usize {
-        self.records.len()
+        self.bytes.len().saturating_sub(HEADER_LEN)
+    }
+
+    /// Bytes of memory that the batch takes.
+    #[must_use]
+    pub const fn capacity(&self) -> usize {
+        self.bytes.capacity()
+    }
+
+    /// Makes room for so many bytes of the whole batch, and for no more than that.
+    pub fn grow_to(&mut self, bytes: usize) {
+        self.bytes.reserve_exact(bytes.saturating_sub(self.bytes.len()));
+    }
+
+    /// More than a record can take in a batch, headers aside.
+    #[must_use]
+    pub fn record_len_max(key: Option<&[u8]>, value: Option<&[u8]>) -> usize {
+        const LENGTHS: usize = 4 * 5;
+        const ATTRIBUTES: usize = 1;
+        LENGTHS
+            + ATTRIBUTES
+            + VARLONG_LEN_MAX
+            + 5
+            + key.map_or(0, <[u8]>::len)
+            + value.map_or(0, <[u8]>::len)
     }
 
     #[must_use]
@@ -213,10 +248,25 @@ impl BatchBuilder {
         self.header.record_count
     }
 
+    fn records(&self) -> &[u8] {
+        self.bytes.get(HEADER_LEN..).unwrap_or_default()
+    }
+
+    /// The batch itself. If it is not compressed it stays where its records were written.
+    pub fn finish(mut self) -> Result<Vec<u8>, BuildError> {
+        if self.codec == Codec::None && self.header.record_count > 0 {
+            place_header(&self.header, &mut self.bytes)?;
+            return Ok(self.bytes);
+        }
+        let mut out = Vec::with_capacity(HEADER_LEN + self.plain_len() / 2);
+        self.build(&mut out)?;
+        Ok(out)
+    }
+
     /// Writes the batch behind what `out` holds.
     pub fn build(&self, out: &mut Vec<u8>) -> Result<BatchHeader, BuildError> {
         if self.header.record_count > 0 {
-            return write_batch(&self.header, self.codec, self.level, &self.records, out);
+            return write_batch(&self.header, self.codec, self.level, self.records(), out);
         }
         let empty = BatchHeader {
             attributes: self.header.attributes.with_delete_horizon(false),
@@ -243,10 +293,15 @@ pub(super) fn write_batch(
     let attributes = header.attributes.with_codec_id(codec.id());
     out.extend_from_slice(&[0; HEADER_LEN]);
     compress(codec, level, records, out)?;
-    let batch = out.get_mut(start..).unwrap_or_default();
-    let length = i32::try_from(batch.len() - LOG_OVERHEAD)
-        .map_err(|_| BuildError::TooLarge(records.len()))?;
-    let mut header = BatchHeader { length, attributes, ..*header };
+    let header = BatchHeader { attributes, ..*header };
+    place_header(&header, out.get_mut(start..).unwrap_or_default())
+}
+
+/// Writes the header in front of the records of a batch that is otherwise complete.
+fn place_header(header: &BatchHeader, batch: &mut [u8]) -> Result<BatchHeader, BuildError> {
+    let length =
+        i32::try_from(batch.len() - LOG_OVERHEAD).map_err(|_| BuildError::TooLarge(batch.len()))?;
+    let mut header = BatchHeader { length, ..*header };
     if let Some(place) = batch.first_chunk_mut::<HEADER_LEN>() {
         *place = header.to_bytes();
     }

@@ -208,6 +208,14 @@ pub fn assign(batch: &mut [u8], base_offset: Offset, epoch: LeaderEpoch) {
     put(batch, EPOCH_AT, epoch.0.to_be_bytes());
 }
 
+/// Gives a finished batch another producer or sequence and counts its checksum again.
+pub fn assign_producer(batch: &mut [u8], id: ProducerId, epoch: ProducerEpoch, sequence: i32) {
+    put(batch, PRODUCER_ID_AT, id.0.to_be_bytes());
+    put(batch, PRODUCER_EPOCH_AT, epoch.0.to_be_bytes());
+    put(batch, BASE_SEQUENCE_AT, sequence.to_be_bytes());
+    refresh_crc(batch);
+}
+
 /// Stamps a batch with the broker's time (`message.timestamp.type=LogAppendTime`) and counts its
 /// checksum again.
 pub fn stamp_append_time(batch: &mut [u8], now_ms: i64) {
@@ -290,6 +298,10 @@ mod tests {
         assign(&mut bytes, Offset(1 << 40), LeaderEpoch(8));
         let read = BatchHeader::read(&bytes).unwrap();
         assert_eq!((read.base_offset, read.leader_epoch), (Offset(1 << 40), LeaderEpoch(8)));
+        assert_eq!(read.crc, checksum(&bytes));
+        assign_producer(&mut bytes, ProducerId(10), ProducerEpoch(0), 3);
+        let read = BatchHeader::read(&bytes).unwrap();
+        assert_eq!((read.producer_id.0, read.producer_epoch.0, read.base_sequence), (10, 0, 3));
         assert_eq!(read.crc, checksum(&bytes));
         stamp_append_time(&mut bytes, 5_000);
         let read = BatchHeader::read(&bytes).unwrap();

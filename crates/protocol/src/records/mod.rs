@@ -25,8 +25,8 @@ pub use control::{ControlType, EndTransactionMarker};
 pub use crc::{crc32c, crc32c_append};
 pub use error::{REJECTED_RECORDS_MAX, RecordError, RejectedRecord, RejectedRecords, Rejection};
 pub use header::{
-    Attributes, BatchHeader, HEADER_LEN, HeaderError, LOG_OVERHEAD, assign, checksum,
-    correct_max_timestamp, magic, refresh_crc, stamp_append_time,
+    Attributes, BatchHeader, HEADER_LEN, HeaderError, LOG_OVERHEAD, assign, assign_producer,
+    checksum, correct_max_timestamp, magic, refresh_crc, stamp_append_time,
 };
 pub use legacy::{LegacyError, LegacyMessage, LegacyMessages, LegacyRecords};
 pub use recompress::recompress;
