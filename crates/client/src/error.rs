@@ -69,6 +69,9 @@ pub enum Error {
     /// The request cannot be made as it is.
     #[error("{0}")]
     Invalid(Box<str>),
+    /// An interceptor did not let the record through.
+    #[error("an interceptor has dropped the record")]
+    Dropped,
     /// The client was closed.
     #[error("the client is closed")]
     Closed,
@@ -131,9 +134,11 @@ impl Error {
             Self::Connection { .. } | Self::Timeout { .. } => true,
             // Another broker may make sense, or this one after a restart.
             Self::Protocol { .. } => true,
-            Self::Config { .. } | Self::Unsupported { .. } | Self::Invalid(_) | Self::Closed => {
-                false
-            }
+            Self::Config { .. }
+            | Self::Unsupported { .. }
+            | Self::Invalid(_)
+            | Self::Dropped
+            | Self::Closed => false,
         }
     }
 }

@@ -11,6 +11,7 @@ pub mod config;
 pub mod consumer;
 mod error;
 mod network;
+pub mod producer;
 
 pub use cluster::{Broker, Partition, Topic, View};
 pub use config::ClientConfig;

@@ -32,6 +32,7 @@ apis! {
     Fetch api::FetchRequest<'a>, api::FetchResponse<'a>;
     FindCoordinator api::FindCoordinatorRequest<'a>, api::FindCoordinatorResponse<'a>;
     Heartbeat api::HeartbeatRequest<'a>, api::HeartbeatResponse;
+    InitProducerId api::InitProducerIdRequest<'a>, api::InitProducerIdResponse;
     JoinGroup api::JoinGroupRequest<'a>, api::JoinGroupResponse<'a>;
     LeaveGroup api::LeaveGroupRequest<'a>, api::LeaveGroupResponse<'a>;
     ListOffsets api::ListOffsetsRequest<'a>, api::ListOffsetsResponse<'a>;
@@ -40,5 +41,6 @@ apis! {
     OffsetFetch api::OffsetFetchRequest<'a>, api::OffsetFetchResponse<'a>;
     OffsetForLeaderEpoch
         api::OffsetForLeaderEpochRequest<'a>, api::OffsetForLeaderEpochResponse<'a>;
+    Produce api::ProduceRequest<'a>, api::ProduceResponse<'a>;
     SyncGroup api::SyncGroupRequest<'a>, api::SyncGroupResponse<'a>;
 }

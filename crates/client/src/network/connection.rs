@@ -239,10 +239,11 @@ impl Connection {
         Ok(called)
     }
 
-    /// Sends a request that will not be answered.
-    pub(crate) fn tell<A: Api>(&self, request: &A::Request<'_>, version: i16) -> Result<()> {
+    /// Encodes a request that will not be answered.
+    pub(crate) fn tell<A: Api>(&self, request: &A::Request<'_>, version: i16) -> Result<Told> {
         let (_, parts) = self.encode::<A>(request, version)?;
-        self.queue(Outgoing { parts, waiting: None })
+        let (shared, queue) = (Arc::clone(&self.shared), self.queue.clone());
+        Ok(Told { shared, queue, outgoing: Outgoing { parts, waiting: None } })
     }
 
     fn prepare<A: Api>(
@@ -288,6 +289,23 @@ impl Connection {
             Part::Range { .. } => None,
         });
         Ok((correlation_id, parts.collect()))
+    }
+}
+
+/// A request that will not be answered.
+#[derive(Debug)]
+pub(crate) struct Told {
+    shared: Arc<Shared>,
+    queue: mpsc::Sender<Outgoing>,
+    outgoing: Outgoing,
+}
+
+impl Told {
+    /// Waits until it may be written.
+    pub(crate) async fn written(self) -> Result<()> {
+        let permit = self.queue.reserve().await.map_err(|_| self.shared.why())?;
+        permit.send(self.outgoing);
+        Ok(())
     }
 }
 

@@ -8,5 +8,5 @@ mod negotiate;
 mod test;
 
 pub(crate) use api::*;
-pub(crate) use connection::{Answer, Connection, Limits};
+pub(crate) use connection::{Answer, Called, Connection, Limits, Told};
 pub(crate) use negotiate::Versions;
