@@ -61,6 +61,10 @@ pub(crate) const GROUP_PROTOCOLS_MAX: usize = 32;
 /// have not joined yet.
 pub(crate) const PENDING_MEMBERS_MAX: usize = 10_000;
 
+/// Partitions of which one OffsetFetch may ask what groups have committed. An answer takes twenty
+/// times as much as the request while it is made.
+pub(crate) const OFFSET_FETCH_PARTITIONS_MAX: usize = 200_000;
+
 /// Bytes of a pattern by which a member of a group subscribes: more than the names of 500 topics.
 pub(crate) const PATTERN_BYTES_MAX: usize = 16 << 10;
 

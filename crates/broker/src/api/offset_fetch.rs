@@ -18,6 +18,7 @@ use crate::{
     authorizer::{Operation, Resource},
     coordinator::group::offsets::{Commit, Committed, PendingCommits},
     error_map::ToCode,
+    limits::OFFSET_FETCH_PARTITIONS_MAX,
 };
 
 /// One group that is asked about, whatever version asks.
@@ -45,7 +46,8 @@ struct Found {
 
 struct FoundPartition {
     index: i32,
-    commit: Option<Commit>,
+    /// Boxed, because most that is asked about has none.
+    commit: Option<Box<Commit>>,
     code: ErrorCode,
 }
 
@@ -57,7 +59,12 @@ impl FoundPartition {
 
 pub(super) async fn handle(call: &Call<'_>, request: OffsetFetchRequest<'_>) -> Outcome {
     let image = call.broker().image();
+    let asks_too_much = partition_count(&request) > OFFSET_FETCH_PARTITIONS_MAX;
     if call.version < 8 {
+        if asks_too_much && call.version < 2 {
+            // There is no code for the whole of it.
+            return Outcome::close(&"too many partitions in an OffsetFetch");
+        }
         let topics = request.topics.as_ref().map(|topics| {
             let wanted = topics.iter().map(|topic| Wanted {
                 name: topic.name,
@@ -73,13 +80,17 @@ pub(super) async fn handle(call: &Call<'_>, request: OffsetFetchRequest<'_>) -> 
             must_be_stable: request.require_stable,
             topics,
         };
-        return answer_old(call, &question, fetch(call, &image, &question).await);
+        let found = match asks_too_much {
+            true => Err(ErrorCode::InvalidRequest),
+            false => fetch(call, &image, &question).await,
+        };
+        return answer_old(call, &question, found);
     }
     let mut found = Vec::with_capacity(request.groups.len());
     let mut seen = HashSet::default();
     for group in &request.groups {
         // A short request shall not make an answer of any length.
-        if !seen.insert(group.group_id) {
+        if asks_too_much || !seen.insert(group.group_id) {
             found.push((group.group_id, Err(ErrorCode::InvalidRequest)));
             continue;
         }
@@ -109,6 +120,12 @@ pub(super) async fn handle(call: &Call<'_>, request: OffsetFetchRequest<'_>) -> 
         error_code: found.as_ref().err().copied().unwrap_or(ErrorCode::None) as i16,
     });
     call.answer(&OffsetFetchResponse { groups: groups.collect(), ..Default::default() })
+}
+
+fn partition_count(request: &OffsetFetchRequest<'_>) -> usize {
+    let topics = request.topics.iter().flatten().map(|it| it.partition_indexes.len());
+    let of_groups = request.groups.iter().flat_map(|group| group.topics.iter().flatten());
+    topics.chain(of_groups.map(|it| it.partition_indexes.len())).sum()
 }
 
 async fn fetch(
@@ -176,7 +193,7 @@ fn everything(committed: &Committed) -> Vec<Found> {
     let mut found: Vec<Found> = Vec::new();
     for (topic, index, commit) in committed.iter() {
         let partition =
-            FoundPartition { index, commit: Some(commit.clone()), code: ErrorCode::None };
+            FoundPartition { index, commit: Some(commit.clone().into()), code: ErrorCode::None };
         match found.last_mut().filter(|last| &*last.name == topic) {
             Some(last) => last.partitions.push(partition),
             None => found.push(Found {
@@ -198,7 +215,7 @@ fn some<'a>(committed: &Committed, wanted: &[&Wanted<'a>]) -> Vec<Found> {
             if commit.is_some() && !seen.insert((topic.name, *index)) {
                 return FoundPartition::refused(*index, ErrorCode::InvalidRequest);
             }
-            let commit = commit.filter(|commit| commit.is_of(topic.id)).cloned();
+            let commit = commit.filter(|commit| commit.is_of(topic.id)).cloned().map(Box::new);
             FoundPartition { index: *index, commit, code: ErrorCode::None }
         });
         Found { name: topic.name.into(), id: topic.id, partitions: partitions.collect() }

@@ -8,7 +8,9 @@ use milena_protocol::{
         ApiKey, DescribeGroupsRequest, DescribeGroupsResponse, OffsetCommitRequest,
         OffsetCommitResponse, OffsetFetchRequest, OffsetFetchResponse,
         offset_commit::request::{OffsetCommitRequestPartition, OffsetCommitRequestTopic},
-        offset_fetch::request::{OffsetFetchRequestGroup, OffsetFetchRequestTopics},
+        offset_fetch::request::{
+            OffsetFetchRequestGroup, OffsetFetchRequestTopic, OffsetFetchRequestTopics,
+        },
     },
 };
 
@@ -234,6 +236,47 @@ fn hostile_33_a_commit_of_a_huge_list_of_topics_is_answered_soon_or_refused_whol
     assert!(took < usual * 5 + Duration::from_millis(200), "{took:?}, alone {usual:?}");
     scene.all_is_well();
     assert_eq!(scene.bystander.committed("g", "news", &[0]).unwrap(), Ok(vec![1]));
+}
+
+#[test]
+fn hostile_33_who_asks_about_too_many_partitions_is_refused() {
+    const MOST: i32 = 200_000;
+    let mut scene = Scene::with("");
+    let mut client = scene.rig.client();
+    client.find_coordinator("g");
+    assert_eq!(client.commit_with("g", "news", 7, ""), ErrorCode::None);
+    let ask = |client: &mut Client, groups: &[&'static str], count| {
+        let of_group = |group_id| {
+            let partition_indexes = (0..count).collect();
+            let topic =
+                OffsetFetchRequestTopics { name: "news", partition_indexes, ..Default::default() };
+            OffsetFetchRequestGroup { group_id, topics: Some(vec![topic]), ..Default::default() }
+        };
+        let groups = groups.iter().map(|group| of_group(*group)).collect();
+        let request = OffsetFetchRequest { groups, ..Default::default() };
+        let answer = client.call(ApiKey::OffsetFetch, 9, &request).unwrap();
+        let fetched: OffsetFetchResponse<'_> = answer.read();
+        let group = &fetched.groups[0];
+        let partitions = group.topics.first().map_or(0, |topic| topic.partitions.len());
+        (code(group.error_code), partitions)
+    };
+    assert_eq!(ask(&mut client, &["g"], MOST), (ErrorCode::None, MOST as usize));
+    assert_eq!(ask(&mut client, &["g"], MOST + 1), (ErrorCode::InvalidRequest, 0));
+    assert_eq!(ask(&mut client, &["g", "h"], MOST / 2 + 1), (ErrorCode::InvalidRequest, 0));
+    scene.all_is_well();
+    let topic =
+        |count| OffsetFetchRequestTopic { name: "news", partition_indexes: (0..count).collect() };
+    let old = |count| OffsetFetchRequest {
+        group_id: "g",
+        topics: Some(vec![topic(count)]),
+        ..Default::default()
+    };
+    let answer = client.call(ApiKey::OffsetFetch, 5, &old(MOST + 1)).unwrap();
+    let fetched: OffsetFetchResponse<'_> = answer.read();
+    assert_eq!((code(fetched.error_code), fetched.topics.len()), (ErrorCode::InvalidRequest, 0));
+    client.send(ApiKey::OffsetFetch, 1, &old(MOST + 1)).unwrap();
+    assert!(client.is_closed());
+    scene.all_is_well();
 }
 
 #[test]
