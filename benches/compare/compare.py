@@ -57,9 +57,9 @@ def log_of(folder):
 class Broker:
     """One broker process; `name` says which system."""
 
-    def __init__(self, name, folder, extra=()):
+    def __init__(self, name, folder, extra=(), port=None):
         self.name, self.folder, self.extra = name, folder, extra
-        self.port = free_port()
+        self.port = port or free_port()
         log = open(folder / "log", "ab")
         if name == "kafka":
             environment = dict(os.environ, KAFKA_HEAP="-Xms1g -Xmx1g",

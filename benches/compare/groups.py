@@ -21,6 +21,18 @@ from compare import HERE, MILENA, RIG, ROOT, Broker, measured
 LOAD = HERE / "load" / "target" / "release" / "milena-load"
 
 
+def get_ready():
+    """Kafka's jars, the load, Milena."""
+    subprocess.run([str(RIG / "get-jars.sh")], check=True)
+    subprocess.run(["cargo", "build", "--release", "--quiet", "--manifest-path",
+                    str(HERE / "load" / "Cargo.toml"), "--target-dir",
+                    str(HERE / "load" / "target")], check=True)
+    if MILENA == str(ROOT / "target" / "release" / "milena"):
+        subprocess.run(["cargo", "build", "--release", "--quiet", "-p", "milena"], check=True,
+                       cwd=ROOT)
+    (ROOT / "target").mkdir(exist_ok=True)
+
+
 def load(broker, *arguments):
     """The figures that the load prints, by name."""
     done = subprocess.run([str(LOAD), broker.server, *map(str, arguments)], capture_output=True,
@@ -82,14 +94,7 @@ def main():
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=8)
     options = parser.parse_args()
-    subprocess.run([str(RIG / "get-jars.sh")], check=True)
-    subprocess.run(["cargo", "build", "--release", "--quiet", "--manifest-path",
-                    str(HERE / "load" / "Cargo.toml"), "--target-dir",
-                    str(HERE / "load" / "target")], check=True)
-    if MILENA == str(ROOT / "target" / "release" / "milena"):
-        subprocess.run(["cargo", "build", "--release", "--quiet", "-p", "milena"], check=True,
-                       cwd=ROOT)
-    (ROOT / "target").mkdir(exist_ok=True)
+    get_ready()
     print("| case | figure | " + " | ".join(options.systems.split(",")) + " | ratio |")
     print("|---|---|" + "---|" * (options.systems.count(",") + 2))
     for case in options.cases.split(","):

@@ -17,8 +17,6 @@ import time
 
 from compare import HERE, RIG, ROOT, Broker
 
-PARTITIONS = int(sys.argv[1]) if len(sys.argv) > 1 else 100_000
-
 
 def many(*arguments):
     command = ["java", "-Xmx1g", f"-Dlog4j2.configurationFile={RIG}/log4j2.xml", "-cp",
@@ -51,6 +49,7 @@ def stopped_and_killed(folder, broker):
 
 
 def main():
+    partitions = int(sys.argv[1]) if len(sys.argv) > 1 else 100_000
     subprocess.run([str(RIG / "get-jars.sh")], check=True)
     (ROOT / "target").mkdir(exist_ok=True)
     folder = pathlib.Path(tempfile.mkdtemp(prefix="many-", dir=ROOT / "target"))
@@ -58,11 +57,11 @@ def main():
         broker, seconds = started(folder)
         print(f"empty: starts in {seconds * 1000:.0f} ms, {broker.memory_mib('VmRSS'):.0f} MiB")
         began = time.monotonic()
-        many("create", broker.server, PARTITIONS)
-        print(f"{PARTITIONS} partitions: created in {time.monotonic() - began:.1f} s, "
+        many("create", broker.server, partitions)
+        print(f"{partitions} partitions: created in {time.monotonic() - began:.1f} s, "
               f"{broker.memory_mib('VmRSS'):.0f} MiB", flush=True)
         broker = stopped_and_killed(folder, broker)
-        records, p50, p99 = many("produce", broker.server, PARTITIONS, 10).split()
+        records, p50, p99 = many("produce", broker.server, partitions, 10).split()
         print(f"a record in each of them, then {records}: p50 {p50} ms, p99 {p99} ms", flush=True)
         stopped_and_killed(folder, broker).stop()
     finally:

@@ -1,4 +1,4 @@
-//! Load on a broker's group coordinator, spoken in Kafka's protocol over blocking sockets, so that
+//! Load on a broker, mostly on its group coordinator, spoken in Kafka's protocol over blocking sockets, so that
 //! the load itself costs little. Prints one line of figures.
 //!
 //!     milena-load SERVER commits SECONDS CONNECTIONS
@@ -6,11 +6,13 @@
 //!     milena-load SERVER rebalance MEMBERS PARTITIONS
 //!     milena-load SERVER fill GROUPS PARTITIONS_EACH
 //!     milena-load SERVER loaded GROUP
+//!     milena-load SERVER first
 
 #![allow(clippy::disallowed_methods, reason = "no broker: its clock and sockets are the machine's")]
 
 mod client;
 mod commits;
+mod first;
 mod members;
 
 use std::{env, error::Error, time::Duration};
@@ -40,6 +42,7 @@ fn main() -> Result<()> {
             commits::fill(server, number(groups)?, number(partitions)?)
         }
         [server, "loaded", group] => commits::wait_until_loaded(server, group),
+        [server, "first"] => first::first(server),
         _ => Err("see the head of src/main.rs for what can be asked".into()),
     }
 }
