@@ -14,7 +14,7 @@ mod text;
 
 use std::{io, path::Path};
 
-use milena_env::Disk;
+use milena_env::{Disk, disk::Open};
 
 pub use clean_shutdown::{CleanShutdown, clean_shutdown, forget_clean_shutdown};
 pub use epochs::{format_epochs, load_epochs, parse_epochs, store_epochs};
@@ -29,16 +29,19 @@ const BYTES_MAX: u64 = 256 << 20;
 
 /// The whole of a small text file; `None` where there is none.
 pub(crate) fn load(disk: &dyn Disk, path: &Path) -> Result<Option<Vec<u8>>, StorageError> {
-    let len = match disk.metadata(path) {
-        Ok(metadata) => metadata.len,
+    let file = match disk.open(path, Open::Read) {
+        Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(StorageError::io("look at", path)(error)),
+        Err(error) => return Err(StorageError::io("open", path)(error)),
     };
+    let len = file.size().map_err(StorageError::io("look at", path))?;
     if len > BYTES_MAX {
         let reason = format!("{len} bytes, where {BYTES_MAX} are more than it can need");
         return Err(StorageError::corrupt(path, BYTES_MAX, reason));
     }
-    disk.read(path).map(Some).map_err(StorageError::io("read", path))
+    let mut bytes = vec![0; len as usize];
+    file.read_exact_at(&mut bytes, 0).map_err(StorageError::io("read", path))?;
+    Ok(Some(bytes))
 }
 
 /// Loads a file and makes sense of it; `None` where there is none.

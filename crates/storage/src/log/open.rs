@@ -160,9 +160,26 @@ struct Parts {
     doubtful: Option<Offset>,
 }
 
+/// What lies in a log's folder.
+struct Listed {
+    /// In order.
+    segments: Segments,
+    snapshots: BTreeSet<Offset>,
+    /// The base of the first whose transaction index is not to be trusted, because compaction was
+    /// finished only now.
+    swapped: Option<Offset>,
+}
+
+/// The offsets of the producer snapshots among the files of a folder.
+pub(super) fn snapshots_of(files: &[SegmentFile]) -> BTreeSet<Offset> {
+    let is_snapshot =
+        |f: &&SegmentFile| f.kind == FileKind::ProducerSnapshot && f.stage == Stage::Live;
+    files.iter().filter(is_snapshot).map(|f| f.base_offset).collect()
+}
+
 impl Rebuild<'_> {
     fn open(&self, folder: &Arc<Folder>, opening: &Opening) -> Result<Parts, StorageError> {
-        let (mut segments, swapped) = self.list(folder, opening.start)?;
+        let Listed { mut segments, snapshots, swapped } = self.list(folder, opening.start)?;
         let doubtful = match opening.left {
             Left::Clean => self.first_rotten_transactions(&segments),
             // One that ends at the recovery point may have been finished after it was synced, and
@@ -200,7 +217,7 @@ impl Rebuild<'_> {
             }
             _ => self.epochs(&segments)?,
         };
-        let producers = self.snapshot(folder, doubtful.unwrap_or(end), end)?;
+        let producers = self.snapshot(folder, &snapshots, doubtful.unwrap_or(end).min(end));
         let mut producers = producers.unwrap_or_else(|| ProducerStates::new(first));
         if doubtful.is_some() {
             // The file may speak of batches that were cut since; what follows is said by batches.
@@ -218,7 +235,7 @@ impl Rebuild<'_> {
         epochs.truncate_from_end(end);
         epochs.truncate_from_start(start);
         producers.raise_log_start(start);
-        self.remove_stray_snapshots(folder, &segments, end)?;
+        self.remove_stray_snapshots(folder, &snapshots, &segments, end)?;
         // An epoch in which nothing was written may stay in the file: the first record of another
         // one writes it anew.
         let mut stored = stored.unwrap_or_default();
@@ -227,13 +244,8 @@ impl Rebuild<'_> {
         Ok(Parts { segments, active, producers, epochs, epochs_changed, start, end, doubtful })
     }
 
-    /// The segments of a folder, in order; whatever a crash left half done is finished or tidied
-    /// away. Also the base of the first whose transaction index is not to be trusted then.
-    fn list(
-        &self,
-        folder: &Arc<Folder>,
-        start: Offset,
-    ) -> Result<(Segments, Option<Offset>), StorageError> {
+    /// What lies in a folder; whatever a crash left half done is finished or tidied away.
+    fn list(&self, folder: &Arc<Folder>, start: Offset) -> Result<Listed, StorageError> {
         let path = folder.path();
         let disk = &*self.shared.disk;
         let list = || -> Result<Vec<SegmentFile>, StorageError> {
@@ -241,9 +253,9 @@ impl Rebuild<'_> {
             Ok(entries.iter().filter_map(|e| SegmentFile::parse(&e.name)).collect())
         };
         let mut files = list()?;
-        let mut doubtful = None;
+        let mut swapped = None;
         if files.iter().any(|f| matches!(f.stage, Stage::Cleaned | Stage::Swap)) {
-            doubtful = finish_swaps(disk, &path, &files)?;
+            swapped = finish_swaps(disk, &path, &files)?;
             files = list()?;
         }
         let is_log = |f: &&SegmentFile| f.kind == FileKind::Log && f.stage == Stage::Live;
@@ -271,7 +283,7 @@ impl Rebuild<'_> {
         if segments.is_empty() {
             segments.push(Arc::new(Segment::new(folder, start)));
         }
-        Ok((segments, doubtful))
+        Ok(Listed { segments, snapshots: snapshots_of(&files), swapped })
     }
 
     /// The base of the first segment whose transaction index cannot be read.

@@ -7,13 +7,13 @@ use std::{collections::BTreeSet, sync::Arc};
 
 use milena_protocol::Offset;
 
-use super::{Segments, append::read_marker, files::store_lazily};
+use super::{Segments, append::read_marker, files::store_lazily, open::snapshots_of};
 use crate::{
     config::LogConfig,
     directory::Shared,
     epochs::EpochCache,
     error::StorageError,
-    names::{FileKind, SegmentFile, Stage},
+    names::{FileKind, SegmentFile},
     producers::ProducerStates,
     segment::{
         Folder, Segment,
@@ -28,22 +28,19 @@ pub(super) struct Rebuild<'a> {
 }
 
 impl Rebuild<'_> {
-    /// The newest sound snapshot at or below `at_most`; damaged ones are passed over.
+    /// The newest sound snapshot of these at or below `at_most`; damaged ones are passed over.
     pub(super) fn snapshot(
         &self,
         folder: &Folder,
+        snapshots: &BTreeSet<Offset>,
         at_most: Offset,
-        end: Offset,
-    ) -> Result<Option<ProducerStates>, StorageError> {
+    ) -> Option<ProducerStates> {
         let path = folder.path();
-        for offset in self.snapshots(folder)?.into_iter().rev() {
-            if offset > at_most.min(end) {
-                continue;
-            }
-            let file = SegmentFile::live(offset, FileKind::ProducerSnapshot).to_string();
+        for offset in snapshots.range(..=at_most).rev() {
+            let file = SegmentFile::live(*offset, FileKind::ProducerSnapshot).to_string();
             let Ok(bytes) = self.shared.disk.read(&path.join(file)) else { continue };
-            match ProducerStates::from_snapshot(offset, &bytes) {
-                Ok(producers) => return Ok(Some(producers)),
+            match ProducerStates::from_snapshot(*offset, &bytes) {
+                Ok(producers) => return Some(producers),
                 Err(error) => tracing::warn!(
                     folder = %path.display(),
                     %error,
@@ -51,28 +48,19 @@ impl Rebuild<'_> {
                 ),
             }
         }
-        Ok(None)
-    }
-
-    fn snapshots(&self, folder: &Folder) -> Result<BTreeSet<Offset>, StorageError> {
-        let path = folder.path();
-        let entries = self.shared.disk.list(&path).map_err(StorageError::io("list", &path))?;
-        let files = entries.iter().filter_map(|entry| SegmentFile::parse(&entry.name));
-        let snapshots = files
-            .filter(|file| file.kind == FileKind::ProducerSnapshot && file.stage == Stage::Live);
-        Ok(snapshots.map(|file| file.base_offset).collect())
+        None
     }
 
     /// Snapshots belong to the start of a segment; of the others only the newest is of use.
     pub(super) fn remove_stray_snapshots(
         &self,
         folder: &Folder,
+        snapshots: &BTreeSet<Offset>,
         segments: &Segments,
         end: Offset,
     ) -> Result<(), StorageError> {
-        let snapshots = self.snapshots(folder)?;
-        let newest = snapshots.iter().rev().find(|offset| **offset <= end).copied();
-        for offset in snapshots {
+        let newest = snapshots.range(..=end).next_back().copied();
+        for &offset in snapshots {
             let is_base = segments.iter().any(|s| s.base_offset() == offset);
             if !is_base && Some(offset) != newest {
                 let path = folder.file(offset, FileKind::ProducerSnapshot);
@@ -117,7 +105,10 @@ impl Rebuild<'_> {
         segments: &Segments,
         end: Offset,
     ) -> Result<ProducerStates, StorageError> {
-        let found = self.snapshot(folder, end, end)?;
+        let path = folder.path();
+        let entries = self.shared.disk.list(&path).map_err(StorageError::io("list", &path))?;
+        let files: Vec<_> = entries.iter().filter_map(|e| SegmentFile::parse(&e.name)).collect();
+        let found = self.snapshot(folder, &snapshots_of(&files), end);
         let first = segments.first().map_or(end, |s| s.base_offset());
         let mut producers = found.unwrap_or_else(|| ProducerStates::new(first));
         self.replay(segments, end, &mut producers, None, None)?;
