@@ -6,13 +6,16 @@
 #![warn(missing_docs)]
 #![allow(dead_code, unused_imports, reason = "producer, consumer and admin are being built on it")]
 
+pub mod admin;
 mod cluster;
 pub mod config;
 pub mod consumer;
 mod error;
 mod network;
 pub mod producer;
+mod types;
 
 pub use cluster::{Broker, Partition, Topic, View};
 pub use config::ClientConfig;
 pub use error::{Error, Result};
+pub use types::{CommittedOffset, TopicPartition};

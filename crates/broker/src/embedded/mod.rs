@@ -15,7 +15,7 @@ use std::{
 };
 
 use milena_config::{ConfigError, ServerConfig, properties};
-use milena_env::{Clock, Disk, Random, RealClock, RealDisk};
+use milena_env::{Clock, Disk, Random, RealClock, RealDisk, spawn_thread};
 use milena_storage::StorageError;
 
 use self::unsynced::UnsyncedDisk;
@@ -68,6 +68,8 @@ pub enum EmbeddedError {
     Folder { path: PathBuf, source: io::Error },
     #[error("no random numbers: {0}")]
     Random(io::Error),
+    #[error("no thread to start or stop on: {0}")]
+    Thread(io::Error),
     #[error(transparent)]
     Stop(#[from] StorageError),
 }
@@ -116,7 +118,7 @@ impl EmbeddedBuilder {
         });
         let (config, _) = ServerConfig::parse(&entries.collect::<Result<Vec<_>, _>>()?)?;
         let clock: Arc<dyn Clock> = Arc::new(RealClock);
-        let server = Server::start(config, Outside { disk, clock, random })?;
+        let server = apart(move || Server::start(config, Outside { disk, clock, random }))??;
         let address = server.addresses().first().copied();
         let address = address.unwrap_or(SocketAddr::from(([127, 0, 0, 1], 0)));
         Ok(Embedded { server: Some(server), address, data })
@@ -144,17 +146,29 @@ impl Embedded {
 
     /// Stops as a served broker does, and says if that failed; dropping it does not say.
     pub fn stop(mut self) -> Result<(), EmbeddedError> {
-        self.server.take().map_or(Ok(()), Server::stop)?;
-        Ok(())
+        match self.server.take() {
+            Some(server) => Ok(apart(move || server.stop())??),
+            None => Ok(()),
+        }
     }
 }
 
 impl Drop for Embedded {
     fn drop(&mut self) {
-        if let Some(Err(error)) = self.server.take().map(Server::stop) {
-            tracing::warn!(%error, "an embedded broker has not stopped in order");
+        let Some(server) = self.server.take() else { return };
+        match apart(move || server.stop()) {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::warn!(%error, "an embedded broker has not stopped in order"),
+            Err(error) => tracing::warn!(%error, "an embedded broker has not stopped"),
         }
     }
+}
+
+/// Runs on a thread of its own and waits: a test may be asynchronous, and whoever drives a runtime
+/// cannot drive another one meanwhile.
+fn apart<T: Send + 'static>(run: impl FnOnce() -> T + Send + 'static) -> Result<T, EmbeddedError> {
+    let thread = spawn_thread("embedded", run).map_err(EmbeddedError::Thread)?;
+    thread.join().or_else(|panic| std::panic::resume_unwind(panic))
 }
 
 impl Data {

@@ -26,21 +26,52 @@ macro_rules! apis {
 }
 
 apis! {
+    AlterClientQuotas api::AlterClientQuotasRequest<'a>, api::AlterClientQuotasResponse<'a>;
+    AlterPartitionReassignments
+        api::AlterPartitionReassignmentsRequest<'a>, api::AlterPartitionReassignmentsResponse<'a>;
+    AlterReplicaLogDirs api::AlterReplicaLogDirsRequest<'a>, api::AlterReplicaLogDirsResponse<'a>;
     ApiVersions api::ApiVersionsRequest<'a>, api::ApiVersionsResponse<'a>;
+    ConsumerGroupDescribe
+        api::ConsumerGroupDescribeRequest<'a>, api::ConsumerGroupDescribeResponse<'a>;
     ConsumerGroupHeartbeat
         api::ConsumerGroupHeartbeatRequest<'a>, api::ConsumerGroupHeartbeatResponse<'a>;
+    CreatePartitions api::CreatePartitionsRequest<'a>, api::CreatePartitionsResponse<'a>;
+    CreateTopics api::CreateTopicsRequest<'a>, api::CreateTopicsResponse<'a>;
+    DeleteGroups api::DeleteGroupsRequest<'a>, api::DeleteGroupsResponse<'a>;
+    DeleteRecords api::DeleteRecordsRequest<'a>, api::DeleteRecordsResponse<'a>;
+    DeleteTopics api::DeleteTopicsRequest<'a>, api::DeleteTopicsResponse<'a>;
+    DescribeClientQuotas
+        api::DescribeClientQuotasRequest<'a>, api::DescribeClientQuotasResponse<'a>;
+    DescribeCluster api::DescribeClusterRequest, api::DescribeClusterResponse<'a>;
+    DescribeConfigs api::DescribeConfigsRequest<'a>, api::DescribeConfigsResponse<'a>;
+    DescribeGroups api::DescribeGroupsRequest<'a>, api::DescribeGroupsResponse<'a>;
+    DescribeLogDirs api::DescribeLogDirsRequest<'a>, api::DescribeLogDirsResponse<'a>;
+    DescribeProducers api::DescribeProducersRequest<'a>, api::DescribeProducersResponse<'a>;
+    DescribeQuorum api::DescribeQuorumRequest<'a>, api::DescribeQuorumResponse<'a>;
+    DescribeTransactions
+        api::DescribeTransactionsRequest<'a>, api::DescribeTransactionsResponse<'a>;
+    ElectLeaders api::ElectLeadersRequest<'a>, api::ElectLeadersResponse<'a>;
     Fetch api::FetchRequest<'a>, api::FetchResponse<'a>;
     FindCoordinator api::FindCoordinatorRequest<'a>, api::FindCoordinatorResponse<'a>;
     Heartbeat api::HeartbeatRequest<'a>, api::HeartbeatResponse;
+    IncrementalAlterConfigs
+        api::IncrementalAlterConfigsRequest<'a>, api::IncrementalAlterConfigsResponse<'a>;
     InitProducerId api::InitProducerIdRequest<'a>, api::InitProducerIdResponse;
     JoinGroup api::JoinGroupRequest<'a>, api::JoinGroupResponse<'a>;
     LeaveGroup api::LeaveGroupRequest<'a>, api::LeaveGroupResponse<'a>;
+    ListConfigResources api::ListConfigResourcesRequest, api::ListConfigResourcesResponse<'a>;
+    ListGroups api::ListGroupsRequest<'a>, api::ListGroupsResponse<'a>;
     ListOffsets api::ListOffsetsRequest<'a>, api::ListOffsetsResponse<'a>;
+    ListPartitionReassignments
+        api::ListPartitionReassignmentsRequest<'a>, api::ListPartitionReassignmentsResponse<'a>;
+    ListTransactions api::ListTransactionsRequest<'a>, api::ListTransactionsResponse<'a>;
     Metadata api::MetadataRequest<'a>, api::MetadataResponse<'a>;
     OffsetCommit api::OffsetCommitRequest<'a>, api::OffsetCommitResponse<'a>;
+    OffsetDelete api::OffsetDeleteRequest<'a>, api::OffsetDeleteResponse<'a>;
     OffsetFetch api::OffsetFetchRequest<'a>, api::OffsetFetchResponse<'a>;
     OffsetForLeaderEpoch
         api::OffsetForLeaderEpochRequest<'a>, api::OffsetForLeaderEpochResponse<'a>;
     Produce api::ProduceRequest<'a>, api::ProduceResponse<'a>;
     SyncGroup api::SyncGroupRequest<'a>, api::SyncGroupResponse<'a>;
+    UpdateFeatures api::UpdateFeaturesRequest<'a>, api::UpdateFeaturesResponse<'a>;
 }

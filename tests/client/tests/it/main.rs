@@ -1,0 +1,10 @@
+//! The client against Milena and Apache Kafka: one file for each of its parts.
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::disallowed_methods,
+    reason = "tests"
+)]
+
+mod admin;
