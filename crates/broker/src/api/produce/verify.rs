@@ -40,7 +40,7 @@ pub(super) fn begin(
     let may = request.transactional_id.is_some()
         && call.may(Operation::Write, Resource::TransactionalId(id));
     if !may {
-        refuse_all(topics, ErrorCode::TransactionalIdAuthorizationFailed);
+        refuse_all(topics, ErrorCode::TransactionalIdAuthorizationFailed, None);
         return None;
     }
     let placed = items(topics).filter(|item| item.place.is_ok());
@@ -49,7 +49,8 @@ pub(super) fn begin(
         headers.map(|header| (header.producer_id, header.producer_epoch)).collect();
     let (producer_id, epoch) = *writers.first()?;
     if writers.iter().any(|writer| *writer != (producer_id, epoch)) {
-        refuse_all(topics, ErrorCode::InvalidProducerIdMapping);
+        let why = "Transactional records contained more than one producer ID";
+        refuse_all(topics, ErrorCode::InvalidProducerIdMapping, Some(why));
         return None;
     }
     let manner = Manner::of_produce(call.version);
@@ -126,8 +127,8 @@ fn items(topics: &[TopicItems]) -> impl Iterator<Item = &Item> {
     topics.iter().flat_map(|topic| &topic.items)
 }
 
-fn refuse_all(topics: &mut [TopicItems], code: ErrorCode) {
+fn refuse_all(topics: &mut [TopicItems], code: ErrorCode, why: Option<&str>) {
     for item in topics.iter_mut().flat_map(|topic| &mut topic.items) {
-        item.refuse(code, None);
+        item.refuse(code, why.map(Box::from));
     }
 }

@@ -6,6 +6,7 @@
 mod markers;
 mod offsets;
 mod readers;
+mod writes;
 
 use std::collections::BTreeSet;
 
@@ -49,7 +50,7 @@ impl Writer {
         let builder = BatchBuilder::new(Offset(0))
             .with_producer(ProducerId(self.id), ProducerEpoch(self.epoch), self.sequence)
             .with_transactional();
-        self.sequence += values.len() as i32;
+        self.sequence = self.sequence.wrapping_add(values.len() as i32);
         built(builder, values)
     }
 
