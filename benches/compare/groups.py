@@ -87,10 +87,11 @@ CASES = {"commits": commits, "heartbeats": heartbeats, "rebalance": rebalance, "
 SETTINGS = {"reload": ["offsets.topic.num.partitions=1"]}
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+def run_cases(about, cases, settings):
+    """Prints a table: each case on each system in turn, the median of the rounds."""
+    parser = argparse.ArgumentParser(description=about.splitlines()[0])
     parser.add_argument("--systems", default="milena,kafka")
-    parser.add_argument("--cases", default=",".join(CASES))
+    parser.add_argument("--cases", default=",".join(cases))
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=8)
     options = parser.parse_args()
@@ -103,9 +104,9 @@ def main():
             for system, figures in told.items():
                 folder = pathlib.Path(tempfile.mkdtemp(prefix="groups-", dir=ROOT / "target"))
                 try:
-                    broker = Broker(system, folder, SETTINGS.get(case, []))
+                    broker = Broker(system, folder, settings.get(case, []))
                     try:
-                        figures.append(CASES[case](broker, options.seconds))
+                        figures.append(cases[case](broker, options.seconds))
                     finally:
                         broker.process.send_signal(signal.SIGKILL)
                         broker.process.wait()
@@ -120,4 +121,4 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    run_cases(__doc__, CASES, SETTINGS)

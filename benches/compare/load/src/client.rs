@@ -81,9 +81,21 @@ impl Client {
 
     /// Waits until a group has a coordinator.
     pub(crate) fn find(&mut self, group: &str) -> Result<()> {
+        self.find_coordinator(0, group)
+    }
+
+    /// Likewise a transactional id.
+    pub(crate) fn find_transactional(&mut self, id: &str) -> Result<()> {
+        self.find_coordinator(1, id)
+    }
+
+    fn find_coordinator(&mut self, key_type: i8, key: &str) -> Result<()> {
         loop {
-            let request =
-                FindCoordinatorRequest { coordinator_keys: vec![group], ..Default::default() };
+            let request = FindCoordinatorRequest {
+                key_type,
+                coordinator_keys: vec![key],
+                ..Default::default()
+            };
             let found: FindCoordinatorResponse<'_> =
                 self.call(ApiKey::FindCoordinator, 4, &request)?;
             if found.coordinators.first().is_some_and(|it| it.error_code == 0) {

@@ -64,11 +64,8 @@ fn produce(client: &mut Client) -> Result<i16> {
     batch.build(&mut bytes)?;
     let records = Some(bytes::Bytes::from(bytes).into());
     let partition = PartitionProduceData { index: 0, records };
-    let topic = TopicProduceData {
-        name: TOPIC,
-        partition_data: vec![partition],
-        ..Default::default()
-    };
+    let topic =
+        TopicProduceData { name: TOPIC, partition_data: vec![partition], ..Default::default() };
     let request = ProduceRequest {
         acks: -1,
         timeout_ms: 30_000,

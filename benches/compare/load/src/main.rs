@@ -1,4 +1,4 @@
-//! Load on a broker, mostly on its group coordinator, spoken in Kafka's protocol over blocking sockets, so that
+//! Load on a broker, mostly on its coordinators, spoken in Kafka's protocol over blocking sockets, so that
 //! the load itself costs little. Prints one line of figures.
 //!
 //!     milena-load SERVER commits SECONDS CONNECTIONS
@@ -7,6 +7,10 @@
 //!     milena-load SERVER fill GROUPS PARTITIONS_EACH
 //!     milena-load SERVER loaded GROUP
 //!     milena-load SERVER first
+//!     milena-load SERVER transactions SECONDS CONNECTIONS RECORDS_EACH
+//!     milena-load SERVER read all|committed TIMES
+//!     milena-load SERVER ids COUNT
+//!     milena-load SERVER ids-loaded COUNT
 
 #![allow(clippy::disallowed_methods, reason = "no broker: its clock and sockets are the machine's")]
 
@@ -14,6 +18,7 @@ mod client;
 mod commits;
 mod first;
 mod members;
+mod transactions;
 
 use std::{env, error::Error, time::Duration};
 
@@ -42,6 +47,14 @@ fn main() -> Result<()> {
             commits::fill(server, number(groups)?, number(partitions)?)
         }
         [server, "loaded", group] => commits::wait_until_loaded(server, group),
+        [server, "transactions", time, connections, records] => {
+            transactions::commit(server, seconds(time)?, number(connections)?, number(records)?)
+        }
+        [server, "read", what, times] => {
+            transactions::read(server, what == "committed", number(times)?)
+        }
+        [server, "ids", count] => transactions::ids(server, number(count)?),
+        [server, "ids-loaded", count] => transactions::wait_until_loaded(server, number(count)?),
         [server, "first"] => first::first(server),
         _ => Err("see the head of src/main.rs for what can be asked".into()),
     }
