@@ -10,7 +10,7 @@ use milena_env::Random;
 
 use super::number_from;
 use crate::{
-    group::Group,
+    group::{Assigns, Group},
     load::{Load, read_back},
     process::{Folder, Process},
 };
@@ -19,25 +19,39 @@ const PARTITIONS: i32 = 12;
 const PRODUCERS: u32 = 2;
 const CONSUMERS: usize = 3;
 /// Sessions are short, and all groups' state lies in small segments.
-const SETTINGS: [&str; 6] = [
+const SETTINGS: [&str; 11] = [
     "milena.journal.bytes=4194304",
     "log.segment.bytes=1048576",
     "offsets.topic.num.partitions=3",
     "offsets.topic.segment.bytes=1048576",
     "group.min.session.timeout.ms=500",
     "group.initial.rebalance.delay.ms=100",
+    "group.consumer.min.session.timeout.ms=500",
+    "group.consumer.session.timeout.ms=1000",
+    "group.consumer.min.heartbeat.interval.ms=100",
+    "group.consumer.heartbeat.interval.ms=200",
+    "group.consumer.assignment.interval.ms=0",
 ];
 /// For what was written last to be consumed: sessions end, the group comes together, and reads.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 #[test]
 fn fault_35_a_group_whose_broker_and_members_are_killed_misses_nothing_and_never_goes_back() {
+    kill_and_check("fault-35", Assigns::Leader);
+}
+
+#[test]
+fn fault_35_a_consumer_group_whose_broker_and_members_are_killed_misses_nothing() {
+    kill_and_check("fault-35-consumer", Assigns::Coordinator);
+}
+
+fn kill_and_check(name: &str, assigns: Assigns) {
     let (rounds, seed) = (number_from("MILENA_KILLS", 6), number_from("MILENA_SEED", 35));
-    let folder = Folder::new("fault-35");
+    let folder = Folder::new(name);
     let mut random = Random::from_seed(seed);
     let mut process = Process::start(&folder, &SETTINGS);
     let load = Load::start(process.address(), PRODUCERS, PARTITIONS, seed);
-    let mut group = Group::start(process.address(), CONSUMERS, PARTITIONS);
+    let mut group = Group::start(process.address(), assigns, CONSUMERS, PARTITIONS);
     let (mut kills, mut losses) = (0, 0);
     for round in 0..rounds {
         // Now and then there is time enough to settle, else it is in the middle of something.

@@ -13,7 +13,7 @@ use std::{
 
 use milena_protocol::ErrorCode;
 
-use super::{GROUP, Shared, history::Holder};
+use super::{Assigns, GROUP, Shared, history::Holder};
 use crate::{
     client::{Client, fetch_request},
     invariants::Found,
@@ -23,7 +23,7 @@ use crate::{
 
 /// Short, so that whoever was lost is missed within a round or two.
 const SESSION_MS: i32 = 1000;
-const REBALANCE_MS: i32 = 3000;
+pub(super) const REBALANCE_MS: i32 = 3000;
 const SLEEP: Duration = Duration::from_millis(3 * SESSION_MS as u64);
 const NAP: Duration = Duration::from_millis(5);
 
@@ -32,11 +32,11 @@ pub(super) struct Consumer {
     is_over: Arc<AtomicBool>,
     is_tired: Arc<AtomicBool>,
     line: Arc<Mutex<Option<Client>>>,
-    member: Member,
+    pub(super) member: Member,
 }
 
 /// What a member has in its generation: partitions, and where it goes on in each.
-type Positions = BTreeMap<i32, i64>;
+pub(super) type Positions = BTreeMap<i32, i64>;
 
 impl Consumer {
     pub(super) fn new(
@@ -64,7 +64,7 @@ impl Consumer {
         }
     }
 
-    fn is_over(&self) -> bool {
+    pub(super) fn is_over(&self) -> bool {
         self.is_over.load(Ordering::SeqCst)
     }
 
@@ -79,10 +79,17 @@ impl Consumer {
     /// joins again: what it has not committed may belong to another by then.
     fn live(&mut self, client: &mut Client) -> io::Result<()> {
         while !self.is_over() {
-            match self.take_part(client)? {
-                ErrorCode::None | ErrorCode::RebalanceInProgress => {}
+            let code = match self.shared.assigns {
+                Assigns::Leader => self.take_part(client)?,
+                Assigns::Coordinator => self.be_assigned(client)?,
+            };
+            match code {
                 ErrorCode::UnknownMemberId => self.member.id.clear(),
-                ErrorCode::IllegalGeneration => {}
+                ErrorCode::None
+                | ErrorCode::RebalanceInProgress
+                | ErrorCode::IllegalGeneration
+                | ErrorCode::FencedMemberEpoch
+                | ErrorCode::StaleMemberEpoch => {}
                 other => {
                     assert!(other.is_retriable(), "{other:?}");
                     std::thread::sleep(NAP);
@@ -122,7 +129,11 @@ impl Consumer {
     }
 
     /// Where the group has come to in each of its partitions.
-    fn begin(&self, client: &mut Client, mine: &[i32]) -> io::Result<Result<Positions, ErrorCode>> {
+    pub(super) fn begin(
+        &self,
+        client: &mut Client,
+        mine: &[i32],
+    ) -> io::Result<Result<Positions, ErrorCode>> {
         if mine.is_empty() {
             return Ok(Ok(Positions::new()));
         }
@@ -137,7 +148,11 @@ impl Consumer {
     }
 
     /// Some of every partition, and a commit of it.
-    fn consume(&self, client: &mut Client, positions: &mut Positions) -> io::Result<ErrorCode> {
+    pub(super) fn consume(
+        &self,
+        client: &mut Client,
+        positions: &mut Positions,
+    ) -> io::Result<ErrorCode> {
         let mut moved = Vec::new();
         for (partition, position) in positions {
             let fetched = client.fetched(&fetch_request(TOPIC, *partition, *position))?;
@@ -172,7 +187,7 @@ impl Consumer {
         Ok(code)
     }
 
-    fn history<T>(&self, note: impl FnOnce(&mut super::History, &Holder) -> T) -> T {
+    pub(super) fn history<T>(&self, note: impl FnOnce(&mut super::History, &Holder) -> T) -> T {
         let holder = Holder { generation: self.member.generation, member: self.member.id.clone() };
         note(&mut self.shared.history.lock().unwrap(), &holder)
     }

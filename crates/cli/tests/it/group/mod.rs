@@ -1,6 +1,7 @@
 //! A group of consumers that read what the producers of `load` write, whatever becomes of the
 //! broker and of each other, and the history of what they did.
 
+mod assigned;
 mod consumer;
 mod history;
 
@@ -20,9 +21,17 @@ use crate::{client::Client, load::TOPIC};
 
 pub(crate) const GROUP: &str = "readers";
 
+/// Who says which member has which partitions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Assigns {
+    Leader,
+    Coordinator,
+}
+
 /// What all consumers share.
 #[derive(Debug)]
 struct Shared {
+    assigns: Assigns,
     partitions: i32,
     address: Mutex<SocketAddr>,
     history: Mutex<History>,
@@ -45,10 +54,15 @@ pub(crate) struct Group {
 }
 
 impl Group {
-    pub(crate) fn start(address: SocketAddr, consumers: usize, partitions: i32) -> Self {
+    pub(crate) fn start(
+        address: SocketAddr,
+        assigns: Assigns,
+        consumers: usize,
+        partitions: i32,
+    ) -> Self {
         Client::connect(address).unwrap().find_coordinator(GROUP);
         let (address, history) = (Mutex::new(address), Mutex::default());
-        let shared = Arc::new(Shared { partitions, address, history });
+        let shared = Arc::new(Shared { assigns, partitions, address, history });
         let mut group = Self { shared, running: Vec::new(), gone: Vec::new() };
         (0..consumers).for_each(|_| group.add());
         group
