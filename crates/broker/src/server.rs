@@ -15,7 +15,7 @@ use milena_config::{
 };
 use milena_env::{Clock, Disk, Random, net, spawn_thread};
 use milena_metadata::{
-    BrokerOptions, GROUP_VERSION, METADATA_TOPIC, MetadataNode, NodeOptions,
+    BrokerOptions, GROUP_VERSION, METADATA_TOPIC, MetadataNode, NodeOptions, TRANSACTION_VERSION,
     controller::ControllerOptions,
     image::{ClientQuotas, Endpoint, SupportedFeature},
     quorum::preview,
@@ -264,6 +264,7 @@ fn allowed(config: &ServerConfig, quotas: &ClientQuotas, ip: IpAddr) -> Allowed 
 fn controller_options(config: &ServerConfig, cluster_id: &str) -> ControllerOptions {
     let mut features = ControllerOptions::default().features;
     features.push(SupportedFeature { name: GROUP_VERSION.into(), min: 0, max: 1 });
+    features.push(SupportedFeature { name: TRANSACTION_VERSION.into(), min: 0, max: 2 });
     ControllerOptions {
         cluster_id: cluster_id.to_owned(),
         default_partitions: config.new_topics.partitions,

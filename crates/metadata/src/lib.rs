@@ -61,5 +61,9 @@ pub const METADATA_VERSION_LEVEL: i16 = 30;
 /// broker assigns.
 pub const GROUP_VERSION: &str = "group.version";
 
+/// The feature whose level says which rules transactions follow: from 1 on their records can grow
+/// new fields, from 2 on each transaction has an epoch of its own (KIP-890).
+pub const TRANSACTION_VERSION: &str = "transaction.version";
+
 /// The lowest level of [`METADATA_VERSION`] that can be served: that of Kafka 3.3.
 pub const METADATA_VERSION_LEVEL_MIN: i16 = 7;

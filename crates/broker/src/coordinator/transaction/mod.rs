@@ -31,7 +31,7 @@ use std::{
 };
 
 use milena_config::ServerConfig;
-use milena_metadata::image::Delta;
+use milena_metadata::{TRANSACTION_VERSION, image::Delta};
 use milena_protocol::{DecodeError, ProducerEpoch, ProducerId, transaction::TransactionLogValue};
 
 pub(crate) use self::{
@@ -48,9 +48,6 @@ pub(crate) use self::{
 use self::{entry::Transaction, markers::Unwritten};
 use super::{Logged, Machine, Reply, Scene, What};
 use crate::topics::TRANSACTION_STATE;
-
-/// The feature whose level says which transaction version clients may use.
-pub(crate) const TRANSACTION_VERSION: &str = "transaction.version";
 
 /// The transactional ids of one partition of `__transaction_state`.
 #[derive(Debug, Default)]
