@@ -15,6 +15,7 @@ mod fuzz;
 mod groups;
 mod hostile;
 mod member;
+mod producer;
 mod rig;
 mod sessions;
 mod story;

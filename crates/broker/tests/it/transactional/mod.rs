@@ -3,27 +3,25 @@
 //! `markers`, `readers` and `offsets` ask no coordinator of transactions: partitions are not
 //! verified there, and the test itself ends what it began. `writes` has it asked.
 
+mod coordinator;
 mod markers;
 mod offsets;
 mod readers;
 mod writes;
 
-use std::collections::BTreeSet;
-
 use milena_protocol::{
     ErrorCode, Offset, ProducerEpoch, ProducerId,
     api::{
-        ApiKey, DescribeProducersRequest, DescribeProducersResponse, FetchRequest, FetchResponse,
-        ListOffsetsRequest, ListOffsetsResponse, ProduceRequest, WriteTxnMarkersRequest,
-        WriteTxnMarkersResponse,
+        ApiKey, DescribeProducersRequest, DescribeProducersResponse, ListOffsetsRequest,
+        ListOffsetsResponse, ProduceRequest, WriteTxnMarkersRequest, WriteTxnMarkersResponse,
         describe_producers::request::TopicRequest,
         list_offsets::request::{ListOffsetsPartition, ListOffsetsTopic},
         write_txn_markers::request::{WritableTxnMarker, WritableTxnMarkerTopic},
     },
-    records::{BatchBuilder, Batches, Budget, ControlType, Scratch},
+    records::BatchBuilder,
 };
 
-use crate::client::{Client, Produced, built, code, fetch_request, produce_request, produced};
+use crate::client::{Client, Produced, built, code, produce_request, produced};
 
 /// Partitions are taken at their producers' word.
 const UNVERIFIED: &str = "transaction.partition.verification.enable=false\n";
@@ -106,50 +104,6 @@ impl Client {
         let topics = told.markers.iter().flat_map(|it| &it.topics);
         let partitions = topics.flat_map(|it| &it.partitions);
         partitions.map(|it| code(it.error_code)).collect()
-    }
-
-    /// What a reader of committed records sees, and the last stable offset. It filters as
-    /// consumers do: by the list of aborted transactions, and by markers.
-    fn read_committed(&mut self, topic: &str, partition: i32) -> (Vec<String>, i64) {
-        let mut values = Vec::new();
-        let (mut next, mut scratch) = (0, Scratch::default());
-        loop {
-            let request = fetch_request(topic, partition, next);
-            let request = FetchRequest { isolation_level: 1, ..request };
-            let answer = self.call(ApiKey::Fetch, 12, &request).unwrap();
-            let response: FetchResponse<'_> = answer.read();
-            let told = &response.responses[0].partitions[0];
-            assert_eq!(code(told.error_code), ErrorCode::None);
-            let mut aborted: Vec<_> = told.aborted_transactions.iter().flatten().collect();
-            aborted.sort_by_key(|it| it.first_offset);
-            let mut aborted = aborted.into_iter().peekable();
-            let mut gone = BTreeSet::new();
-            let records = told.records.as_ref().and_then(|records| records.as_slice());
-            let from = next;
-            for batch in &mut Batches::checking(records.unwrap_or_default()) {
-                let header = *batch.header();
-                while let Some(it) = aborted.next_if(|it| it.first_offset <= header.last_offset().0)
-                {
-                    gone.insert(it.producer_id);
-                }
-                for record in batch.records(&mut scratch, Budget::default()).unwrap() {
-                    let record = record.unwrap();
-                    if header.attributes.is_control() {
-                        let kind = record.key.and_then(ControlType::from_key);
-                        if kind == Some(ControlType::Abort) {
-                            gone.remove(&header.producer_id.0);
-                        }
-                    } else if record.offset.0 >= from && !gone.contains(&header.producer_id.0) {
-                        let value = record.value.unwrap_or_default();
-                        values.push(String::from_utf8(value.to_vec()).unwrap());
-                    }
-                }
-                next = header.next_offset().0;
-            }
-            if next == from {
-                return (values, told.last_stable_offset);
-            }
-        }
     }
 
     /// The end of what readers of an isolation level may read.

@@ -1,0 +1,244 @@
+//! A transactional producer of a few lines, and what readers of committed records see of its work.
+//!
+//! It tries again what Kafka's clients try again, and hides nothing else.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    io,
+    time::{Duration, Instant},
+};
+
+use milena_protocol::{
+    ErrorCode, Offset, ProducerEpoch, ProducerId,
+    api::{
+        AddPartitionsToTxnRequest, AddPartitionsToTxnResponse, ApiKey, EndTxnRequest,
+        EndTxnResponse, FetchRequest, FetchResponse, FindCoordinatorRequest,
+        FindCoordinatorResponse, InitProducerIdRequest, InitProducerIdResponse, ProduceRequest,
+        add_partitions_to_txn::request::AddPartitionsToTxnTopic,
+    },
+    records::{BatchBuilder, Batches, Budget, ControlType, Scratch},
+};
+
+use crate::client::{Client, built, code, fetch_request, produce_request, produced};
+
+/// How long something is tried again before a test gives up on it.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// What passes by itself.
+const PASSING: [ErrorCode; 5] = [
+    ErrorCode::ConcurrentTransactions,
+    ErrorCode::CoordinatorLoadInProgress,
+    ErrorCode::CoordinatorNotAvailable,
+    ErrorCode::NotCoordinator,
+    ErrorCode::NotEnoughReplicas,
+];
+
+#[derive(Clone, Debug)]
+pub(crate) struct Producer {
+    pub(crate) transactional_id: String,
+    /// The transaction version that it speaks: 0 or 2.
+    version: i16,
+    pub(crate) id: i64,
+    pub(crate) epoch: i16,
+    sequences: BTreeMap<i32, i32>,
+    /// Partitions that its transaction has, where it has to say so itself.
+    added: BTreeSet<i32>,
+}
+
+/// Asks until the answer is one that stays.
+pub(crate) fn patiently(mut ask: impl FnMut() -> io::Result<ErrorCode>) -> io::Result<ErrorCode> {
+    let begin = Instant::now();
+    loop {
+        let code = ask()?;
+        if !PASSING.contains(&code) {
+            return Ok(code);
+        }
+        assert!(begin.elapsed() < PATIENCE, "{code:?} does not pass");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+impl Producer {
+    pub(crate) fn new(transactional_id: &str, version: i16) -> Self {
+        Self {
+            transactional_id: transactional_id.to_owned(),
+            version,
+            id: -1,
+            epoch: -1,
+            sequences: BTreeMap::new(),
+            added: BTreeSet::new(),
+        }
+    }
+
+    /// Comes under its transactional id, whoever was there before.
+    pub(crate) fn init(&mut self, client: &mut Client) -> io::Result<ErrorCode> {
+        patiently(|| {
+            let request = FindCoordinatorRequest {
+                key_type: 1,
+                coordinator_keys: vec![&self.transactional_id],
+                ..Default::default()
+            };
+            let answer = client.call(ApiKey::FindCoordinator, 4, &request)?;
+            let found: FindCoordinatorResponse<'_> = answer.read();
+            Ok(code(found.coordinators[0].error_code))
+        })?;
+        patiently(|| self.init_once(client))
+    }
+
+    pub(crate) fn init_once(&mut self, client: &mut Client) -> io::Result<ErrorCode> {
+        let request = InitProducerIdRequest {
+            transactional_id: Some(&self.transactional_id),
+            transaction_timeout_ms: 60_000,
+            producer_id: -1,
+            producer_epoch: -1,
+            ..Default::default()
+        };
+        let answer = client.call(ApiKey::InitProducerId, 4, &request)?;
+        let told: InitProducerIdResponse = answer.read();
+        if told.error_code == 0 {
+            self.is_now(told.producer_id, told.producer_epoch);
+        }
+        Ok(code(told.error_code))
+    }
+
+    fn is_now(&mut self, id: i64, epoch: i16) {
+        (self.id, self.epoch) = (id, epoch);
+        self.sequences.clear();
+        self.added.clear();
+    }
+
+    pub(crate) fn produce(
+        &mut self,
+        client: &mut Client,
+        topic: &str,
+        partition: i32,
+        value: &str,
+    ) -> io::Result<ErrorCode> {
+        if self.version < 2 && !self.added.contains(&partition) {
+            match patiently(|| self.add_once(client, topic, partition))? {
+                ErrorCode::None => self.added.insert(partition),
+                refused => return Ok(refused),
+            };
+        }
+        patiently(|| self.produce_once(client, topic, partition, value))
+    }
+
+    pub(crate) fn add_once(
+        &self,
+        client: &mut Client,
+        name: &str,
+        partition: i32,
+    ) -> io::Result<ErrorCode> {
+        let request = AddPartitionsToTxnRequest {
+            v3_and_below_transactional_id: &self.transactional_id,
+            v3_and_below_producer_id: self.id,
+            v3_and_below_producer_epoch: self.epoch,
+            v3_and_below_topics: vec![AddPartitionsToTxnTopic {
+                name,
+                partitions: vec![partition],
+            }],
+            ..Default::default()
+        };
+        let answer = client.call(ApiKey::AddPartitionsToTxn, 3, &request)?;
+        let told: AddPartitionsToTxnResponse<'_> = answer.read();
+        let topic = &told.results_by_topic_v3_and_below[0];
+        Ok(code(topic.results_by_partition[0].partition_error_code))
+    }
+
+    /// Sends the next batch; if it is refused the same one is next again.
+    pub(crate) fn produce_once(
+        &mut self,
+        client: &mut Client,
+        topic: &str,
+        partition: i32,
+        value: &str,
+    ) -> io::Result<ErrorCode> {
+        let sequence = self.sequences.entry(partition).or_default();
+        let builder = BatchBuilder::new(Offset(0))
+            .with_producer(ProducerId(self.id), ProducerEpoch(self.epoch), *sequence)
+            .with_transactional();
+        let batch = built(builder, &[value]);
+        let request = produce_request(topic, -1, &[(partition, &batch)]);
+        let transactional_id = Some(self.transactional_id.as_str());
+        let request = ProduceRequest { transactional_id, ..request };
+        let version = if self.version < 2 { 11 } else { 12 };
+        let told = produced(&client.call(ApiKey::Produce, version, &request)?).remove(0);
+        if told.code == ErrorCode::None {
+            *sequence += 1;
+        }
+        Ok(told.code)
+    }
+
+    pub(crate) fn end(&mut self, client: &mut Client, committed: bool) -> io::Result<ErrorCode> {
+        patiently(|| self.end_once(client, committed))
+    }
+
+    pub(crate) fn end_once(
+        &mut self,
+        client: &mut Client,
+        committed: bool,
+    ) -> io::Result<ErrorCode> {
+        let request = EndTxnRequest {
+            transactional_id: &self.transactional_id,
+            producer_id: self.id,
+            producer_epoch: self.epoch,
+            committed,
+        };
+        let version = if self.version < 2 { 4 } else { 5 };
+        let answer = client.call(ApiKey::EndTxn, version, &request)?;
+        let told: EndTxnResponse = answer.read();
+        if told.error_code == 0 {
+            self.added.clear();
+            if self.version >= 2 {
+                self.is_now(told.producer_id, told.producer_epoch);
+            }
+        }
+        Ok(code(told.error_code))
+    }
+}
+
+impl Client {
+    /// What a reader of committed records sees, and the last stable offset. It filters as
+    /// consumers do: by the list of aborted transactions, and by markers.
+    pub(crate) fn read_committed(&mut self, topic: &str, partition: i32) -> (Vec<String>, i64) {
+        let mut values = Vec::new();
+        let (mut next, mut scratch) = (0, Scratch::default());
+        loop {
+            let request = fetch_request(topic, partition, next);
+            let request = FetchRequest { isolation_level: 1, ..request };
+            let answer = self.call(ApiKey::Fetch, 12, &request).unwrap();
+            let response: FetchResponse<'_> = answer.read();
+            let told = &response.responses[0].partitions[0];
+            assert_eq!(code(told.error_code), ErrorCode::None);
+            let mut aborted: Vec<_> = told.aborted_transactions.iter().flatten().collect();
+            aborted.sort_by_key(|it| it.first_offset);
+            let mut aborted = aborted.into_iter().peekable();
+            let mut gone = BTreeSet::new();
+            let records = told.records.as_ref().and_then(|records| records.as_slice());
+            let from = next;
+            for batch in &mut Batches::checking(records.unwrap_or_default()) {
+                let header = *batch.header();
+                while let Some(it) = aborted.next_if(|it| it.first_offset <= header.last_offset().0)
+                {
+                    gone.insert(it.producer_id);
+                }
+                for record in batch.records(&mut scratch, Budget::default()).unwrap() {
+                    let record = record.unwrap();
+                    if header.attributes.is_control() {
+                        let kind = record.key.and_then(ControlType::from_key);
+                        if kind == Some(ControlType::Abort) {
+                            gone.remove(&header.producer_id.0);
+                        }
+                    } else if record.offset.0 >= from && !gone.contains(&header.producer_id.0) {
+                        let value = record.value.unwrap_or_default();
+                        values.push(String::from_utf8(value.to_vec()).unwrap());
+                    }
+                }
+                next = header.next_offset().0;
+            }
+            if next == from {
+                return (values, told.last_stable_offset);
+            }
+        }
+    }
+}
