@@ -2,11 +2,15 @@
 //! order.
 
 mod api;
+mod call;
 mod connection;
+mod in_flight;
 mod negotiate;
+mod tasks;
 #[cfg(test)]
 mod test;
 
 pub(crate) use api::*;
-pub(crate) use connection::{Answer, Called, Connection, Limits, Told};
+pub(crate) use call::{Answer, Called, Told};
+pub(crate) use connection::{Connection, Limits};
 pub(crate) use negotiate::Versions;

@@ -15,7 +15,7 @@ use milena_protocol::{
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use super::{Api, ApiVersions, Connection, Limits, Metadata, connection::make_room};
+use super::{Api, ApiVersions, Connection, Limits, Metadata, tasks::make_room};
 use crate::{
     config::ClientConfig,
     error::{Error, Result},
