@@ -144,13 +144,15 @@ fn show(bytes: &[u8]) -> Value {
 
 fn show_batch(batch: &Batch<'_>, scratch: &mut Scratch) -> Value {
     let header = batch.header();
-    let append_time = header.attributes.is_log_append_time();
+    // Markers have the time at which the broker wrote them.
+    let attributes = header.attributes;
+    let is_own_time = attributes.is_log_append_time() || attributes.is_control();
     let text = |bytes: Option<&[u8]>| match bytes {
         None => Value::Null,
         Some(bytes) if bytes.len() > SHOWN_BYTES => json!(format!("{} bytes", bytes.len())),
         Some(bytes) => String::from_utf8_lossy(bytes).into(),
     };
-    let time = |time: i64| if append_time { "*".into() } else { Value::from(time) };
+    let time = |time: i64| if is_own_time { "*".into() } else { Value::from(time) };
     let records: Value = match batch.records(scratch, Budget::bytes(16 << 20)) {
         Err(error) => error.to_string().into(),
         Ok(records) => records
@@ -173,10 +175,10 @@ fn show_batch(batch: &Batch<'_>, scratch: &mut Scratch) -> Value {
         "baseOffset": header.base_offset.0,
         "bytes": batch.bytes().len(),
         "leaderEpoch": header.leader_epoch.0,
-        "crc": if append_time { "*".into() } else { Value::from(header.crc) },
+        "crc": if is_own_time { "*".into() } else { Value::from(header.crc) },
         "attributes": header.attributes.0,
         "lastOffsetDelta": header.last_offset_delta,
-        "baseTimestamp": header.base_timestamp,
+        "baseTimestamp": if attributes.is_control() { time(0) } else { header.base_timestamp.into() },
         "maxTimestamp": time(header.max_timestamp),
         "producer": [header.producer_id.0, header.producer_epoch.0, header.base_sequence],
         "records": records,

@@ -124,7 +124,7 @@ impl Run<'_> {
         let mut answer = connection.answer()?;
         if let Action::Ask(ask) = &step.action {
             for _ in 0..LOADS_AWAITED_MAX {
-                if !matches!(&answer, Answer::Body(body) if is_loading(body)) {
+                if !matches!(&answer, Answer::Body(body) if must_ask_again(step, body)) {
                     break;
                 }
                 sleep(LOAD_PAUSE);
@@ -150,11 +150,7 @@ impl Run<'_> {
         };
         self.open.insert(step.on.clone(), (connection, waiting));
         for (name, path) in &step.keep {
-            let place = path.split('.').fold(&answer, |value, part| match part.parse::<usize>() {
-                Ok(at) => &value[at],
-                Err(_) => &value[part],
-            });
-            self.kept.insert(name.clone(), place.clone());
+            self.kept.insert(name.clone(), at(&answer, path).clone());
         }
         answer = script::map_text(&answer, &|text| self.by_name(text));
         self.rules.apply(&api, &mut answer);
@@ -192,13 +188,29 @@ impl Run<'_> {
     }
 }
 
-/// Whether COORDINATOR_LOAD_IN_PROGRESS is anywhere in an answer.
-fn is_loading(answer: &Value) -> bool {
+/// What stands at a place of an answer.
+fn at<'a>(answer: &'a Value, path: &str) -> &'a Value {
+    path.split('.').fold(answer, |value, part| match part.parse::<usize>() {
+        Ok(at) => &value[at],
+        Err(_) => &value[part],
+    })
+}
+
+/// Whether an answer is not yet the one that is waited for.
+fn must_ask_again(step: &Step, answer: &Value) -> bool {
+    is_busy(answer) || step.until.iter().any(|(path, value)| at(answer, path) != value)
+}
+
+/// Whether COORDINATOR_LOAD_IN_PROGRESS or CONCURRENT_TRANSACTIONS is anywhere in an answer: both
+/// pass.
+fn is_busy(answer: &Value) -> bool {
+    let is_busy_code = |code: &Value| matches!(code.as_i64(), Some(14 | 51));
     match answer {
-        Value::Array(items) => items.iter().any(is_loading),
+        Value::Array(items) => items.iter().any(is_busy),
         Value::Object(fields) => {
-            fields.get("errorCode").and_then(Value::as_i64) == Some(14)
-                || fields.values().any(is_loading)
+            let codes = ["errorCode", "partitionErrorCode"];
+            codes.iter().filter_map(|name| fields.get(*name)).any(is_busy_code)
+                || fields.values().any(is_busy)
         }
         _ => false,
     }

@@ -11,9 +11,9 @@ use crate::encode::Requests;
 type Result<T> = std::result::Result<T, String>;
 
 /// What a line may say.
-const WORDS: [&str; 12] = [
+const WORDS: [&str; 13] = [
     "ask", "say", "version", "versions", "body", "hex", "keep", "on", "client", "later", "silent",
-    "await",
+    "await", "until",
 ];
 
 /// One thing to do.
@@ -26,6 +26,8 @@ pub struct Step {
     pub action: Action,
     /// What of the answer has a name from here on, and where it stands.
     pub keep: Vec<(String, String)>,
+    /// What the answer says, and where, when it is not to be asked again.
+    pub until: Vec<(String, Value)>,
 }
 
 #[derive(Clone, Debug)]
@@ -103,11 +105,14 @@ fn read_line(script: &str, line: &Value, requests: &Requests) -> Result<Vec<Step
     let say = text("say").ok_or("say what it is about")?;
     let keep = line["keep"].as_object().into_iter().flatten();
     let keep = keep.map(|(name, at)| (name.clone(), at.as_str().unwrap_or_default().to_owned()));
+    let until = line["until"].as_object().into_iter().flatten();
+    let until = until.map(|(at, value)| (at.clone(), value.clone()));
     let step = Step {
         name: String::new(),
         on: text("on").or_else(|| text("await")).unwrap_or_default(),
         action: Action::Await,
         keep: keep.collect(),
+        until: until.collect(),
     };
     let Some(api) = text("ask") else {
         return Ok(vec![Step { name: format!("{script}: {say}"), ..step }]);
