@@ -1,5 +1,5 @@
-//! A member whose coordinator assigns (KIP-848): every heartbeat tells all that it has, and it takes
-//! what it is given and gives up the rest at once.
+//! A member whose coordinator assigns (KIP-848): every heartbeat tells all that it has, and it
+//! takes what it is given and gives up the rest at once.
 
 use std::{
     io,
