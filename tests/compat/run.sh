@@ -12,7 +12,8 @@ cd "$here"
 all=(kcat librdkafka kafka-python aiokafka franz-go java console rskafka
     groups-{java,librdkafka,franz-go,sarama,kafka-go,kafka-python,aiokafka,kafkajs,console}
     groups-{java,librdkafka,franz-go}-consumer
-    connect streams)
+    connect streams
+    transactions-{java,librdkafka,franz-go,sarama,aiokafka})
 [ $# -gt 0 ] || set -- "${all[@]}"
 cache="${XDG_CACHE_HOME:-$HOME/.cache}/milena-compat"
 mkdir -p "$cache"
@@ -58,7 +59,7 @@ build() {
     case $1 in
         java)
             ../kafka/get-jars.sh >&2
-            javac -d "$cache/java" -cp "$KAFKA_LIBS/*" java/Member.java
+            javac -d "$cache/java" -cp "$KAFKA_LIBS/*" java/Member.java java/Copier.java
             ;;
         franz-go | sarama | kafka-go) (cd go && go build -o "$cache/go/" "./member/$1") ;;
         kafkajs)
@@ -81,6 +82,17 @@ tell() {
             build "${program%-consumer}"
             ADDRESS=$given MILENA=${MILENA:-} BUILT=$cache KAFKA_LIBS=$KAFKA_LIBS \
                 python groups/story.py "$program"
+            ;;
+        transactions-*)
+            program=${1#transactions-}
+            case $program in
+                java) build java ;;
+                franz-go | sarama)
+                    (cd go && go build -o "$cache/go/copier-$program" "./copier/$program")
+                    ;;
+            esac
+            ADDRESS=$given MILENA=${MILENA:-} BUILT=$cache KAFKA_LIBS=$KAFKA_LIBS \
+                python transactions/copies.py "$program"
             ;;
         connect | streams)
             ../kafka/get-jars.sh >&2
