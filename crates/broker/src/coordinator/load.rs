@@ -1,12 +1,12 @@
 //! Replays the log of an internal topic's partition into a new core.
 
 use milena_protocol::{
-    DecodeError, Offset,
+    Offset,
     records::{Batch, Budget, CodecError, ControlType, FramingError, Scratch},
 };
 use milena_storage::{BadBatch, ReadError};
 
-use super::{Logged, Machine, What};
+use super::{Logged, Machine, ReplayError, What};
 use crate::partition::Partition;
 
 /// Why a log does not lead to a core.
@@ -23,7 +23,7 @@ enum LoadError {
     #[error(transparent)]
     Framing(#[from] FramingError),
     #[error("the record at offset {offset} is not known here: {why}")]
-    Record { offset: Offset, why: DecodeError },
+    Record { offset: Offset, why: ReplayError },
 }
 
 /// The core that the log leads to; `None` where it cannot be read, which is logged.

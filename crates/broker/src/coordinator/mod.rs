@@ -45,7 +45,7 @@ pub(crate) trait Machine: Debug + Default + Send + 'static {
     fn load_bytes(config: &ServerConfig) -> u32;
 
     /// Takes in a record that was written before.
-    fn replay(&mut self, record: &Logged<'_>) -> Result<(), DecodeError>;
+    fn replay(&mut self, record: &Logged<'_>) -> Result<(), ReplayError>;
 
     /// Everything has been replayed, and the machine begins to serve.
     fn loaded(&mut self, scene: &mut Scene<'_>);
@@ -58,6 +58,15 @@ pub(crate) trait Machine: Debug + Default + Send + 'static {
 
     /// The cluster's metadata have changed; the scene has the new image.
     fn on_metadata(&mut self, delta: &Delta, scene: &mut Scene<'_>);
+}
+
+/// A record cannot be taken in: whoever wrote it knew more than is known here.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ReplayError {
+    #[error(transparent)]
+    Decode(#[from] DecodeError),
+    #[error("no transaction can be in state {0}")]
+    TransactionState(i8),
 }
 
 /// A record as it lies in the log.

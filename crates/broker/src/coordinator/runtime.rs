@@ -189,10 +189,18 @@ impl<M: Machine> Runtime<M> {
         Ok(appended)
     }
 
-    /// Lets the core of a partition know something, if it is there.
-    pub(crate) fn tell(&self, partition: i32, event: impl FnOnce(&mut M, &mut Scene<'_>)) {
-        if let Err(error) = self.run(partition, event) {
-            tracing::debug!(partition, topic = M::TOPIC, %error, "the coordinator was not told");
+    /// Has the core of a partition handle something that nobody waits for, if it is there.
+    pub(crate) fn tell<T>(
+        &self,
+        partition: i32,
+        event: impl FnOnce(&mut M, &mut Scene<'_>) -> T,
+    ) -> Option<T> {
+        match self.run(partition, event) {
+            Ok((told, _)) => Some(told),
+            Err(error) => {
+                tracing::debug!(partition, topic = M::TOPIC, %error, "coordinator not told");
+                None
+            }
         }
     }
 

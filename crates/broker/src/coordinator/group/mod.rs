@@ -25,7 +25,7 @@ use std::{
 use milena_config::ServerConfig;
 use milena_metadata::image::Delta;
 use milena_protocol::{
-    DecodeError, Offset,
+    Offset,
     group::{Key, Value},
 };
 
@@ -37,7 +37,7 @@ use self::{
     consumer::ConsumerGroup,
     offsets::{Commit, CommitRequest, Committed, Expiry, PendingCommits},
 };
-use super::{Logged, Machine, Scene, Transition, What};
+use super::{Logged, Machine, ReplayError, Scene, Transition, What};
 use crate::topics::CONSUMER_OFFSETS;
 
 /// The groups of one partition of `__consumer_offsets`.
@@ -352,7 +352,7 @@ impl Machine for Groups {
         config.groups.offsets.load_bytes
     }
 
-    fn replay(&mut self, record: &Logged<'_>) -> Result<(), DecodeError> {
+    fn replay(&mut self, record: &Logged<'_>) -> Result<(), ReplayError> {
         let (key, value) = match (record.what, record.transaction) {
             (What::Record { key, value }, _) => (key, value),
             (What::Marker { is_commit }, Some((producer, _))) => {

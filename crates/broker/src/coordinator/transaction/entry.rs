@@ -154,24 +154,24 @@ impl Transaction {
         self.partitions.get(topic).is_some_and(|partitions| partitions.contains(&partition))
     }
 
-    pub(super) fn read(value: &TransactionLogValue<'_>) -> Option<Self> {
+    pub(super) fn read(value: &TransactionLogValue<'_>, state: State) -> Self {
         let mut partitions = Partitions::new();
         for topic in value.transaction_partitions.iter().flatten() {
             partitions.entry(topic.topic.into()).or_default().extend(&topic.partition_ids);
         }
-        Some(Self {
+        Self {
             producer_id: ProducerId(value.producer_id),
             previous_producer_id: ProducerId(value.previous_producer_id),
             next_producer_id: ProducerId(value.next_producer_id),
             epoch: ProducerEpoch(value.producer_epoch),
             last_epoch: ProducerEpoch::NONE,
             timeout_ms: value.transaction_timeout_ms,
-            state: State::from_number(value.transaction_status)?,
+            state,
             partitions,
             start_ms: value.transaction_start_timestamp_ms,
             update_ms: value.transaction_last_update_timestamp_ms,
             version: value.client_transaction_version,
-        })
+        }
     }
 
     pub(super) fn value(&self) -> TransactionLogValue<'_> {

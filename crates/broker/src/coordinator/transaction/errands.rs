@@ -12,10 +12,10 @@ use std::{
 use milena_protocol::{ErrorCode, LeaderEpoch};
 use tokio::{sync::mpsc::UnboundedReceiver, task::spawn_local};
 
-use super::{Action, Ending, Verdict};
+use super::{Action, Ending, Transactions, Verdict};
 use crate::{
     broker::Broker,
-    coordinator::{CoordinatorError, Pending},
+    coordinator::{CoordinatorError, Pending, Scene},
     transactions::markers::{self, Marker},
 };
 
@@ -45,6 +45,11 @@ async fn run(broker: Arc<Broker>, errand: Errand) {
     }
     match action {
         Action::WriteMarkers(ending) => {
+            // All errands are run by one thread, so this holds until the markers are appended.
+            let asked = |core: &mut Transactions, _: &mut Scene<'_>| core.is_wanted(&ending);
+            if broker.coordinators.transactions.tell(partition, asked) != Some(true) {
+                return;
+            }
             let failed = write(&broker, &ending, epoch).await;
             broker.coordinators.transactions.tell(partition, |machine, scene| {
                 machine.markers_written(&ending, &failed, scene);

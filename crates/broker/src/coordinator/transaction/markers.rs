@@ -7,7 +7,7 @@ use std::{sync::Arc, time::Duration};
 use milena_metadata::image::MetadataImage;
 use milena_protocol::{ErrorCode, ProducerEpoch, ProducerId};
 
-use super::{Scene, Transaction, TransactionError, Transactions, Verdict};
+use super::{Entry, Scene, Transaction, TransactionError, Transactions, Verdict};
 
 /// The pause before markers are written again; each is twice the one before.
 const PAUSE_MIN: Duration = Duration::from_millis(20);
@@ -26,6 +26,8 @@ pub(crate) enum Action {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Ending {
     pub(crate) id: Arc<str>,
+    /// By which it is told from what was asked for before, of this transaction or of another one.
+    ticket: u64,
     pub(crate) producer_id: ProducerId,
     pub(crate) epoch: ProducerEpoch,
     pub(crate) version: i16,
@@ -38,6 +40,8 @@ pub(crate) struct Ending {
 pub(super) struct Unwritten {
     partitions: Vec<(Box<str>, i32)>,
     tries: u32,
+    /// Of what was asked for last.
+    ticket: u64,
 }
 
 impl Unwritten {
@@ -48,7 +52,7 @@ impl Unwritten {
         let partitions = transaction.partitions.iter().flat_map(|(topic, partitions)| {
             partitions.iter().map(|partition| (topic.clone(), *partition))
         });
-        Self { partitions: partitions.collect(), tries: 0 }
+        Self { partitions: partitions.collect(), ..Self::default() }
     }
 }
 
@@ -56,25 +60,36 @@ impl Transactions {
     /// Has markers written where a decision is made; one that concerns no partition is carried out.
     pub(super) fn carry_out(&mut self, id: &str, scene: &mut Scene<'_>) {
         let Some((id, entry)) = self.ids.get_key_value(id) else { return };
-        let transaction = &entry.transaction;
-        let Some(verdict) = transaction.state.decision() else { return };
+        let Some(verdict) = entry.transaction.state.decision() else { return };
         let id = Arc::clone(id);
         if entry.unwritten.partitions.is_empty() {
-            let next = transaction.completed(verdict, scene.now.wall_ms);
+            let next = entry.transaction.completed(verdict, scene.now.wall_ms);
             if let Err(error) = self.change(&id, &next, scene) {
                 tracing::warn!(%id, %error, "the end of a transaction not noted yet");
                 self.try_later(&id, scene);
             }
             return;
         }
+        let Some(Entry { transaction, unwritten, .. }) = self.ids.get_mut(&id) else { return };
+        unwritten.ticket = scene.random.next_u64();
         scene.effects.act(Action::WriteMarkers(Ending {
+            ticket: unwritten.ticket,
             producer_id: transaction.producer_id,
             epoch: transaction.epoch,
             version: transaction.version,
             verdict,
-            partitions: entry.unwritten.partitions.clone(),
+            partitions: unwritten.partitions.clone(),
             id,
         }));
+    }
+
+    /// Whether these markers are still to be written. What was asked for by a core that is gone is
+    /// not: another has asked again, and the id's next transaction may have begun since.
+    pub(crate) fn is_wanted(&self, ending: &Ending) -> bool {
+        self.ids.get(&ending.id).is_some_and(|entry| {
+            entry.transaction.state.decision() == Some(ending.verdict)
+                && entry.unwritten.ticket == ending.ticket
+        })
     }
 
     /// The markers are where they belong, but for the partitions that `failed`.
@@ -84,14 +99,10 @@ impl Transactions {
         failed: &[(Box<str>, i32, ErrorCode)],
         scene: &mut Scene<'_>,
     ) {
-        let Some(entry) = self.ids.get_mut(&ending.id) else { return };
-        let transaction = &entry.transaction;
-        let is_asked = transaction.state.decision() == Some(ending.verdict)
-            && transaction.producer_id == ending.producer_id
-            && transaction.epoch == ending.epoch;
-        if !is_asked {
+        if !self.is_wanted(ending) {
             return;
         }
+        let Some(entry) = self.ids.get_mut(&ending.id) else { return };
         let still = failed.iter().filter(|(topic, partition, code)| {
             let is_over = is_over(*code, scene.image, topic, *partition);
             tracing::debug!(id = %ending.id, topic, partition, ?code, is_over, "no marker");

@@ -32,7 +32,7 @@ use std::{
 
 use milena_config::ServerConfig;
 use milena_metadata::{TRANSACTION_VERSION, image::Delta};
-use milena_protocol::{DecodeError, ProducerEpoch, ProducerId, transaction::TransactionLogValue};
+use milena_protocol::{ProducerEpoch, ProducerId};
 
 pub(crate) use self::{
     add::Adding,
@@ -46,7 +46,7 @@ pub(crate) use self::{
     view::{Described, Filter},
 };
 use self::{entry::Transaction, markers::Unwritten};
-use super::{Logged, Machine, Reply, Scene, What};
+use super::{Logged, Machine, ReplayError, Reply, Scene, What};
 use crate::topics::TRANSACTION_STATE;
 
 /// The transactional ids of one partition of `__transaction_state`.
@@ -84,18 +84,14 @@ impl Transactions {
     }
 
     /// What a record says becomes true, be it new or replayed.
-    fn apply(&mut self, id: &str, value: Option<&TransactionLogValue<'_>>) {
-        let Some(transaction) = value.and_then(Transaction::read) else {
-            self.ids.remove(id);
-            return;
-        };
-        let unwritten = Unwritten::of(&transaction);
+    fn apply(&mut self, id: &str, transaction: Transaction) {
         match self.ids.get_mut(id) {
             Some(entry) => {
+                entry.unwritten = Unwritten::of(&transaction);
                 entry.transaction = transaction;
-                entry.unwritten = unwritten;
             }
             None => {
+                let unwritten = Unwritten::of(&transaction);
                 let entry = Entry { transaction, unwritten, waiting: Vec::new() };
                 self.ids.insert(id.into(), entry);
             }
@@ -113,7 +109,7 @@ impl Transactions {
         let value = next.value();
         let bytes = record::value(&value, level).map_err(record::WriteError::from)?;
         Self::push(id, Some(&bytes), scene)?;
-        self.apply(id, Some(&value));
+        self.apply(id, Transaction::read(&value, next.state));
         if let Some(entry) = self.ids.get_mut(id) {
             entry.transaction.last_epoch = next.last_epoch;
             if next.state.decision().is_none() {
@@ -127,7 +123,7 @@ impl Transactions {
     /// Nothing is known of the id any more.
     fn forget(&mut self, id: &str, scene: &mut Scene<'_>) -> Result<(), TransactionError> {
         Self::push(id, None, scene)?;
-        self.apply(id, None);
+        self.ids.remove(id);
         Ok(())
     }
 
@@ -160,15 +156,18 @@ impl Machine for Transactions {
         config.transactions.load_bytes
     }
 
-    fn replay(&mut self, record: &Logged<'_>) -> Result<(), DecodeError> {
+    fn replay(&mut self, record: &Logged<'_>) -> Result<(), ReplayError> {
         let What::Record { key, value } = record.what else { return Ok(()) };
         let Some(id) = record::read_key(key)? else { return Ok(()) };
-        match value.map(record::read_value).transpose()? {
-            // Of a version that only a newer Kafka writes.
-            Some(None) => {}
-            Some(Some(value)) => self.apply(id, Some(&value)),
-            None => self.apply(id, None),
-        }
+        let Some(value) = value else {
+            self.ids.remove(id);
+            return Ok(());
+        };
+        // Of a version that only a newer Kafka writes.
+        let Some(value) = record::read_value(value)? else { return Ok(()) };
+        let number = value.transaction_status;
+        let state = State::from_number(number).ok_or(ReplayError::TransactionState(number))?;
+        self.apply(id, Transaction::read(&value, state));
         Ok(())
     }
 

@@ -174,11 +174,6 @@ fn what_has_no_marker_gets_it_again_until_it_is_there_or_deleted() {
     assert_eq!(pauses.last(), Some(&Duration::from_secs(1)));
     let ending = rig.endings().pop().unwrap();
     assert_eq!(ending.partitions, [("orders".into(), 1)]);
-    // What belongs to another decision changes nothing.
-    let mut other = ending.clone();
-    other.epoch.0 += 1;
-    rig.happens(|core, scene| core.markers_written(&other, &[], scene));
-    assert_eq!(rig.state(), State::PrepareCommit);
     rig.happens(|core, scene| core.markers_written(&ending, &[], scene));
     assert_eq!(rig.state(), State::CompleteCommit);
     assert_eq!(rig.core.retries.len(), 0);
@@ -200,4 +195,25 @@ fn who_waits_for_the_end_is_told() {
     assert!(waits.try_recv().is_err());
     rig.markers_are_written();
     assert!(waits.try_recv().is_ok());
+}
+
+#[test]
+fn what_a_core_that_is_gone_asked_for_is_wanted_no_more() {
+    // Before version 2 the next transaction has the same epoch, and may have the same partitions.
+    let mut rig = Rig::new(0, &[]);
+    let me = rig.init().unwrap();
+    rig.add(me, &BOTH);
+    rig.end_in(me, Verdict::Commit, 0).unwrap();
+    let early = rig.endings().pop().unwrap();
+    assert!(rig.core.is_wanted(&early));
+    rig.reload();
+    assert!(!rig.core.is_wanted(&early));
+    rig.markers_are_written();
+    rig.add(me, &BOTH);
+    rig.end_in(me, Verdict::Commit, 0).unwrap();
+    assert!(!rig.core.is_wanted(&early));
+    rig.happens(|core, scene| core.markers_written(&early, &[], scene));
+    assert_eq!(rig.state(), State::PrepareCommit);
+    rig.markers_are_written();
+    assert_eq!(rig.state(), State::CompleteCommit);
 }

@@ -23,7 +23,7 @@ use super::{
     TRANSACTION_VERSION, Transaction, TransactionError, Transactions, Verdict,
 };
 use crate::{
-    coordinator::{Effects, Logged, Machine, Now, Scene, What, counters::Counters},
+    coordinator::{Effects, Logged, Machine, Now, ReplayError, Scene, What, counters::Counters},
     error_map::ToCode,
 };
 
@@ -146,7 +146,7 @@ impl Rig {
 
     /// Another broker takes over: it knows what is in the log, and nothing else.
     fn reload(&mut self) {
-        self.core = replayed(&self.log);
+        self.core = replayed(&self.log).unwrap();
         self.actions.clear();
         self.happens(|core, scene| core.loaded(scene));
     }
@@ -244,14 +244,14 @@ fn producer(of: (i64, i16)) -> Producer<'static> {
 }
 
 /// What a log leads to.
-fn replayed(log: &[(Vec<u8>, Option<Vec<u8>>)]) -> Transactions {
+fn replayed(log: &[(Vec<u8>, Option<Vec<u8>>)]) -> Result<Transactions, ReplayError> {
     let mut core = Transactions::default();
     for (at, (key, value)) in log.iter().enumerate() {
         let what = What::Record { key, value: value.as_deref() };
         let logged = Logged { offset: Offset(at as i64), transaction: None, what };
-        core.replay(&logged).unwrap();
+        core.replay(&logged)?;
     }
-    core
+    Ok(core)
 }
 
 /// What EndTxn came to: the producer that it tells, if any.

@@ -1,4 +1,4 @@
-//! The records, byte for byte as Kafka 4.3.1 writes them.
+//! The records, byte for byte as the classes of Kafka 4.3.1 write them.
 
 use milena_protocol::ErrorCode;
 
@@ -49,7 +49,20 @@ fn what_only_a_newer_kafka_writes_is_skipped() {
     value[1] = 2;
     rig.log.push((key, Some(value)));
     rig.log.push((b"\x00\x05what".to_vec(), Some(b"ever".to_vec())));
-    let core = replayed(&rig.log);
+    let core = replayed(&rig.log).unwrap();
     assert_eq!(core.get(super::ID).unwrap().state, rig.state());
     assert_eq!(core.ids.len(), 1);
+}
+
+#[test]
+fn a_state_that_nobody_knows_keeps_the_coordinator_from_serving() {
+    let mut rig = Rig::new(0, &[]);
+    rig.init().unwrap();
+    let (key, value) = rig.log[0].clone();
+    let mut value = value.unwrap();
+    // Behind version, producer, epoch and timeout.
+    value[2 + 8 + 2 + 4] = 9;
+    rig.log.push((key, Some(value)));
+    let refused = replayed(&rig.log).unwrap_err();
+    assert_eq!(refused.to_string(), "no transaction can be in state 9");
 }
