@@ -19,3 +19,6 @@ mod load;
 #[path = "../../../broker/tests/it/member.rs"]
 mod member;
 mod process;
+#[allow(dead_code, reason = "the broker's own tests use the rest of it")]
+#[path = "../../../broker/tests/it/producer.rs"]
+mod producer;

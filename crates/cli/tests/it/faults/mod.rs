@@ -3,6 +3,7 @@
 mod groups;
 mod overload;
 mod signals;
+mod transactions;
 
 fn number_from(variable: &str, otherwise: u64) -> u64 {
     std::env::var(variable).map_or(otherwise, |text| text.parse().unwrap())
