@@ -13,7 +13,7 @@ all=(kcat librdkafka kafka-python aiokafka franz-go java console rskafka
     groups-{java,librdkafka,franz-go,sarama,kafka-go,kafka-python,aiokafka,kafkajs,console}
     groups-{java,librdkafka,franz-go}-consumer
     connect streams
-    transactions-{java,librdkafka,franz-go,sarama,aiokafka})
+    transactions-{java,librdkafka,franz-go,sarama,aiokafka,console})
 [ $# -gt 0 ] || set -- "${all[@]}"
 cache="${XDG_CACHE_HOME:-$HOME/.cache}/milena-compat"
 mkdir -p "$cache"
@@ -82,6 +82,10 @@ tell() {
             build "${program%-consumer}"
             ADDRESS=$given MILENA=${MILENA:-} BUILT=$cache KAFKA_LIBS=$KAFKA_LIBS \
                 python groups/story.py "$program"
+            ;;
+        transactions-console)
+            python -c ''
+            transactions/console.sh "$ADDRESS" "$cache/python/bin/python"
             ;;
         transactions-*)
             program=${1#transactions-}
