@@ -111,7 +111,6 @@ impl Shared {
         to: &Target<'_>,
         record: &Fields<'_>,
     ) -> Result<Delivery> {
-        self.lock().check_size(record.len_max())?;
         let limit = self.config.max_block;
         let mut waits_for = "a topic to be learned of";
         let attempts = async {

@@ -8,3 +8,4 @@
 )]
 
 mod admin;
+mod produce;

@@ -64,6 +64,25 @@ impl From<&ProducerConfig> for Rules {
     }
 }
 
+impl Rules {
+    /// Refuses a record of so many bytes that there never will be room for.
+    fn check_size(&self, bytes: usize) -> Result<(), Error> {
+        let bytes = bytes + HEADER_LEN;
+        let limits =
+            [(self.request_size, "max.request.size"), (self.buffer_memory, "buffer.memory")];
+        match limits.iter().find(|(limit, _)| bytes > *limit) {
+            None => Ok(()),
+            Some((limit, key)) => Err(Error::Invalid(
+                format!(
+                    "a record takes up to {bytes} bytes, and {key} is {limit}; send less or set \
+                     more"
+                )
+                .into(),
+            )),
+        }
+    }
+}
+
 /// Which partition a record is for.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Choice {
@@ -199,6 +218,9 @@ impl Accumulator {
         let Some(number) = self.numbers.get(topic).copied() else { return Appended::UnknownTopic };
         let Some(queues) = self.topics.get_mut(number) else { return Appended::UnknownTopic };
         let bytes = record.len_max();
+        if let Err(error) = self.rules.check_size(bytes) {
+            return Appended::Refused(error);
+        }
         let (partition, left) = match queues.choose(choice, bytes, &self.rules, &mut self.random) {
             Ok(chosen) => chosen,
             Err(error) => return Appended::NoSuchPartition(error),
@@ -248,25 +270,6 @@ impl Accumulator {
     /// Whether the sender sleeps and must be woken. It is told once.
     fn wake(&mut self) -> bool {
         !std::mem::take(&mut self.sleeps_until).is_zero()
-    }
-
-    /// Whether the accumulator will ever have room for a record of so many bytes.
-    pub(super) fn check_size(&self, bytes: usize) -> Result<(), Error> {
-        let bytes = bytes + HEADER_LEN;
-        let limits = [
-            (self.rules.request_size, "max.request.size"),
-            (self.rules.buffer_memory, "buffer.memory"),
-        ];
-        for (limit, key) in limits {
-            if bytes > limit {
-                let problem = format!(
-                    "a record takes up to {bytes} bytes, and {key} is {limit}; send less or set \
-                     more"
-                );
-                return Err(Error::Invalid(problem.into()));
-            }
-        }
-        Ok(())
     }
 
     /// Somebody begins to wait for memory: what there is is sent at once.

@@ -272,8 +272,8 @@ async fn identify(shared: Arc<Shared>) -> Event {
 
 async fn ask_for_identity(shared: &Shared, attempt: usize) -> Result<Identity> {
     let request = milena_protocol::api::InitProducerIdRequest {
+        transactional_id: None,
         transaction_timeout_ms: i32::MAX,
-        producer_epoch: -1,
         ..Default::default()
     };
     let answer = shared.cluster.any(attempt).call::<InitProducerId>(&request).await?;

@@ -162,7 +162,10 @@ fn memory_is_bounded_and_whoever_waits_comes_first() {
     let record = Fields { timestamp: 5, key: None, value: Some(&[0; 900]), headers: &[] };
     let appended = accumulator.append("t", Choice::Partition(1), &record, true, || ms(0));
     assert!(matches!(appended, Appended::Added { .. }));
-    assert!(accumulator.check_size(2 << 20).unwrap_err().to_string().contains("max.request.size"));
+    let refused = append(&mut accumulator, 1, &vec![0; 2 << 20], ms(0));
+    assert!(
+        matches!(refused, Appended::Refused(error) if error.to_string().contains("max.request.size"))
+    );
 }
 
 #[test]
