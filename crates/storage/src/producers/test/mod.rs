@@ -1,6 +1,7 @@
 //! What the log promises its producers, told as stories; `model` holds it to a list of everything.
 
 mod kafka;
+mod late;
 mod model;
 mod verification;
 
