@@ -171,6 +171,8 @@ fn show_batch(batch: &Batch<'_>, scratch: &mut Scratch) -> Value {
             })
             .collect(),
     };
+    let base_time =
+        if attributes.is_control() { time(0) } else { Value::from(header.base_timestamp) };
     json!({
         "baseOffset": header.base_offset.0,
         "bytes": batch.bytes().len(),
@@ -178,7 +180,7 @@ fn show_batch(batch: &Batch<'_>, scratch: &mut Scratch) -> Value {
         "crc": if is_own_time { "*".into() } else { Value::from(header.crc) },
         "attributes": header.attributes.0,
         "lastOffsetDelta": header.last_offset_delta,
-        "baseTimestamp": if attributes.is_control() { time(0) } else { header.base_timestamp.into() },
+        "baseTimestamp": base_time,
         "maxTimestamp": time(header.max_timestamp),
         "producer": [header.producer_id.0, header.producer_epoch.0, header.base_sequence],
         "records": records,
