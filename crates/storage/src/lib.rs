@@ -12,6 +12,7 @@ mod directory;
 pub mod epochs;
 mod error;
 pub mod index;
+pub mod inspect;
 mod journal;
 mod log;
 pub mod meta_properties;

@@ -38,6 +38,10 @@ impl Disk for UnsyncedDisk {
         RealDisk.lock(path)
     }
 
+    fn is_locked(&self, path: &Path) -> io::Result<bool> {
+        RealDisk.is_locked(path)
+    }
+
     fn metadata(&self, path: &Path) -> io::Result<Metadata> {
         RealDisk.metadata(path)
     }

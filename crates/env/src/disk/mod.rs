@@ -89,6 +89,9 @@ pub trait Disk: Debug + Send + Sync {
     }
     /// Takes the exclusive lock (fcntl) of a file, creating it; `WouldBlock` when another holds it.
     fn lock(&self, path: &Path) -> io::Result<Box<dyn Lock>>;
+    /// Whether somebody holds the lock of a file, which is left as it is; `NotFound` if there is
+    /// no such file.
+    fn is_locked(&self, path: &Path) -> io::Result<bool>;
     fn metadata(&self, path: &Path) -> io::Result<Metadata>;
     /// What a folder holds, in the order of names.
     fn list(&self, dir: &Path) -> io::Result<Vec<Entry>>;

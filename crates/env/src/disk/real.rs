@@ -84,6 +84,10 @@ impl Disk for RealDisk {
         Ok(Box::new(RealLock { _held: file }))
     }
 
+    fn is_locked(&self, path: &Path) -> io::Result<bool> {
+        syscall::is_locked(open(path, OFlags::RDONLY)?.as_fd())
+    }
+
     fn metadata(&self, path: &Path) -> io::Result<Metadata> {
         let found = fs::metadata(path)?;
         Ok(Metadata { len: found.len(), is_dir: found.is_dir(), modified: found.modified()? })
@@ -294,10 +298,12 @@ mod test {
     fn its_lock_keeps_out_those_who_lock_as_java_does() {
         let path = std::env::temp_dir().join(format!("milena-{}.lock", std::process::id()));
         let held = RealDisk.lock(&path).unwrap();
+        assert!(RealDisk.is_locked(&path).unwrap());
         let other = open(&path, OFlags::RDWR).unwrap();
         let refused = fcntl_lock(&other, FlockOperation::NonBlockingLockExclusive);
         assert_eq!(refused, Err(Errno::AGAIN));
         drop(held);
+        assert!(!RealDisk.is_locked(&path).unwrap());
         fcntl_lock(&other, FlockOperation::NonBlockingLockExclusive).unwrap();
         let refused = RealDisk.lock(&path).unwrap_err();
         assert_eq!(refused.kind(), io::ErrorKind::WouldBlock);

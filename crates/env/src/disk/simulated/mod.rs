@@ -282,6 +282,13 @@ impl Disk for SimulatedDisk {
         Ok(Box::new(SimulatedLock { machine, process: self.process, path: path.to_owned() }))
     }
 
+    fn is_locked(&self, path: &Path) -> io::Result<bool> {
+        self.run(Operation::Look, path, |state, fate| {
+            fate.check()?;
+            find(&state.root, path).map(|_| state.locks.contains(path))
+        })
+    }
+
     fn metadata(&self, path: &Path) -> io::Result<Metadata> {
         self.run(Operation::Look, path, |state, fate| {
             fate.check()?;
