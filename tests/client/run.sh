@@ -1,6 +1,6 @@
 #!/bin/bash
-# run.sh [ARGUMENTS of cargo test]: the tests of the client against an Apache Kafka that is started
-# for them. Without it, `cargo test -p milena-client-tests` runs the same against Milena.
+# run.sh [ARGUMENTS of cargo test]: the tests of the client, and of the commands that use it, against
+# an Apache Kafka that is started for them. `cargo test` runs the same against Milena.
 set -euo pipefail
 here="$(cd "$(dirname "$0")" && pwd)"
 . "$here/../kafka/rig.sh"
@@ -12,4 +12,6 @@ stop() {
 }
 trap stop EXIT
 start_broker "$work/kafka" 18492
-MILENA_TEST_BOOTSTRAP=127.0.0.1:18492 cargo test -p milena-client-tests "$@"
+export MILENA_TEST_BOOTSTRAP=127.0.0.1:18492
+cargo test -p milena-client-tests "$@"
+cargo test -p milena --test it commands::

@@ -1,16 +1,30 @@
 //! The binary `milena`: the broker, and the tools of its command line.
 
+mod cluster;
+mod config;
+mod connect;
+mod failure;
+mod group;
+mod log;
 mod logging;
+mod output;
+mod produce;
 mod serve;
+mod shell;
+mod topic;
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 
-/// A message broker that speaks Apache Kafka's protocol.
+use crate::failure::{EXIT_CODES, Exit, Failure, Result};
+
+/// A message broker that speaks Apache Kafka's protocol, and tools for it and for Apache Kafka.
 #[derive(Debug, Parser)]
-#[command(name = "milena", version, arg_required_else_help = true)]
+#[command(name = "milena", version, arg_required_else_help = true, after_help = EXIT_CODES)]
 struct Arguments {
+    #[command(flatten)]
+    cluster: connect::Cluster,
     #[command(subcommand)]
     command: Command,
 }
@@ -19,17 +33,52 @@ struct Arguments {
 enum Command {
     /// Run a broker. Without a file: node 1 at 127.0.0.1:9092, data in ./milena-data.
     Serve(serve::Arguments),
+    /// Send records: lines, JSON lines, whole files.
+    Produce(produce::Arguments),
+    /// Topics: create, list, describe, alter, delete.
+    #[command(subcommand)]
+    Topic(topic::Command),
+    /// Groups: list, describe, reset, delete.
+    #[command(subcommand)]
+    Group(group::Command),
+    /// Settings and quotas: get, set, unset.
+    #[command(subcommand)]
+    Config(config::Command),
+    /// The brokers as a whole.
+    #[command(subcommand)]
+    Cluster(cluster::Command),
+    /// What lies in a log directory, without a broker: ls, dump, verify, explain.
+    #[command(subcommand)]
+    Log(log::Command),
+    /// Print a script that completes commands in a shell.
+    Completions(shell::Completions),
+    /// Write man pages into a directory.
+    Man(shell::Manual),
 }
 
 fn main() -> ExitCode {
-    let result = match Arguments::parse().command {
-        Command::Serve(arguments) => serve::run(&arguments),
-    };
-    match result {
+    match run() {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("milena: {error}");
-            ExitCode::FAILURE
+        Err(failure) => {
+            eprintln!("milena: {failure}");
+            failure.exit().into()
         }
+    }
+}
+
+fn run() -> Result<()> {
+    let Arguments { cluster, command } = Arguments::parse();
+    match &command {
+        Command::Serve(arguments) => {
+            serve::run(arguments).map_err(|error| Failure::new(Exit::Failed, error.to_string()))
+        }
+        Command::Produce(arguments) => produce::run(arguments, &cluster),
+        Command::Topic(command) => topic::run(command, &cluster),
+        Command::Group(command) => group::run(command, &cluster),
+        Command::Config(command) => config::run(command, &cluster),
+        Command::Cluster(command) => cluster::run(command, &cluster),
+        Command::Log(command) => log::run(command, &cluster),
+        Command::Completions(arguments) => shell::completions(arguments, Arguments::command()),
+        Command::Man(arguments) => shell::manual(arguments, Arguments::command()),
     }
 }

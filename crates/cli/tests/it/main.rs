@@ -10,6 +10,7 @@
 #[allow(dead_code, reason = "the broker's own tests use the rest of it")]
 #[path = "../../../broker/tests/it/client.rs"]
 mod client;
+mod commands;
 mod faults;
 mod group;
 mod hostile;
@@ -22,3 +23,4 @@ mod process;
 #[allow(dead_code, reason = "the broker's own tests use the rest of it")]
 #[path = "../../../broker/tests/it/producer.rs"]
 mod producer;
+mod session;
