@@ -49,6 +49,18 @@ fn state_of(client: &mut Client, id: &str) -> Result<String, ErrorCode> {
     }
 }
 
+/// Waits until what is decided is carried out: until then a marker may come once more.
+pub(super) fn carried_out(client: &mut Client, id: &str) {
+    let over = || {
+        Ok(match state_of(client, id) {
+            Ok(state) if state.starts_with("Prepare") => ErrorCode::ConcurrentTransactions,
+            Ok(_) => ErrorCode::None,
+            Err(code) => code,
+        })
+    };
+    assert_eq!(patiently(over).unwrap(), ErrorCode::None);
+}
+
 fn started(version: i16) -> (Rig, Client, Producer) {
     let rig = Rig::start(SETTINGS);
     let mut client = rig.client();

@@ -13,7 +13,7 @@ use milena_protocol::{
     records::BatchBuilder,
 };
 
-use super::{ADDS, Writer};
+use super::{ADDS, Writer, coordinator::carried_out};
 use crate::{
     client::{Client, built, code, frame, produce_request, produced},
     rig::Rig,
@@ -202,6 +202,7 @@ fn fault_27_a_late_batch_opens_no_transaction() {
                 rig.kill();
                 rig.start_again().unwrap();
                 client = rig.client();
+                carried_out(&mut client, "id");
             }
             let stable = client.end_of("t", 0, 1);
             let refused = loop {
