@@ -1,5 +1,7 @@
 //! DescribeTransactions: the state of transactional ids, with the partitions that whoever asks may
-//! know of.
+//! know of. An id is told once, however often it is asked about.
+
+use std::collections::BTreeSet;
 
 use milena_protocol::{
     ErrorCode,
@@ -19,8 +21,9 @@ use crate::{
 pub(super) async fn handle(call: &Call<'_>, request: DescribeTransactionsRequest<'_>) -> Outcome {
     let broker = call.broker();
     let image = broker.image();
-    let mut described = Vec::with_capacity(request.transactional_ids.len());
-    for id in &request.transactional_ids {
+    let mut described = Vec::new();
+    let mut seen = BTreeSet::new();
+    for id in request.transactional_ids.iter().filter(|id| seen.insert(**id)) {
         let found = if call.may(Operation::Describe, Resource::TransactionalId(id)) {
             let asked =
                 broker.coordinators.ask_transaction(&image, id, |core, _| core.describe(id));

@@ -5,6 +5,7 @@ mod frames;
 mod offsets;
 mod records;
 mod topics;
+mod transactions;
 
 use milena_protocol::{ErrorCode, api::ApiKey, wire::Message};
 
