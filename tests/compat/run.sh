@@ -13,7 +13,7 @@ all=(kcat librdkafka kafka-python aiokafka franz-go java console rskafka
     groups-{java,librdkafka,franz-go,sarama,kafka-go,kafka-python,aiokafka,kafkajs,console}
     groups-{java,librdkafka,franz-go}-consumer
     connect streams
-    transactions-{java,librdkafka,franz-go,sarama,aiokafka,console})
+    transactions-{java,librdkafka,franz-go,sarama,aiokafka,console,copier,streams})
 [ $# -gt 0 ] || set -- "${all[@]}"
 cache="${XDG_CACHE_HOME:-$HOME/.cache}/milena-compat"
 mkdir -p "$cache"
@@ -59,7 +59,7 @@ build() {
     case $1 in
         java)
             ../kafka/get-jars.sh >&2
-            javac -d "$cache/java" -cp "$KAFKA_LIBS/*" java/Member.java java/Copier.java
+            javac -d "$cache/java" -cp "$KAFKA_LIBS/*" java/Member.java java/Copier.java java/Orders.java
             ;;
         franz-go | sarama | kafka-go) (cd go && go build -o "$cache/go/" "./member/$1") ;;
         kafkajs)
@@ -86,6 +86,12 @@ tell() {
         transactions-console)
             python -c ''
             transactions/console.sh "$ADDRESS" "$cache/python/bin/python"
+            ;;
+        transactions-copier | transactions-streams)
+            build java
+            program=${1#transactions-}
+            ADDRESS=$given MILENA=${MILENA:-} BUILT=$cache KAFKA_LIBS=$KAFKA_LIBS \
+                python "transactions/${program/copier/kafka_copier}.py"
             ;;
         transactions-*)
             program=${1#transactions-}

@@ -5,7 +5,8 @@ set -euo pipefail
 cd "$(dirname "$0")"
 . ./rig.sh
 
-if compgen -G "$KAFKA_LIBS/kafka_*.jar" >/dev/null; then
+# Fetched once for each list of what is needed.
+if cmp -s ../oracle/pom.xml "$KAFKA_LIBS/.pom.xml"; then
     exit 0
 fi
 mkdir -p "$KAFKA_LIBS"
@@ -17,3 +18,4 @@ mvn -q -B -f ../oracle/pom.xml dependency:copy-dependencies \
 # Two slf4j backends on one class path quarrel: ours is log4j2.
 rm -f "$staging"/slf4j-reload4j-*.jar "$staging"/logback-*.jar
 mv "$staging"/*.jar "$KAFKA_LIBS"/
+cp ../oracle/pom.xml "$KAFKA_LIBS/.pom.xml"

@@ -1,7 +1,8 @@
 """Kafka Connect copies a file into a topic and the topic into a file: alone, and by two workers.
 
 Lines are added, the broker is killed, and in the end a worker too. Every line must arrive, and as
-long as nothing dies none may come twice.
+long as nothing dies none may come twice. In the end a source writes in transactions: there no line
+may come twice whatever dies.
 """
 import json
 import os
@@ -9,6 +10,8 @@ import socket
 import subprocess
 import time
 import urllib.request
+
+from confluent_kafka import Consumer, TopicPartition
 
 from broker import Broker
 
@@ -196,6 +199,82 @@ def together():
     for settings in connectors(copy.name):
         patiently(lambda: request(ports[1], "DELETE", f"/connectors/{settings['name']}"))
     started[1].stop()
+    workers.remove(started[1])
+
+
+class Committed:
+    """What readers of committed records see of a topic."""
+
+    def __init__(self, topic, partitions):
+        self.consumer = Consumer({
+            "bootstrap.servers": broker.address, "group.id": "unused", "log_level": 2,
+            "isolation.level": "read_committed", "reconnect.backoff.max.ms": 500})
+        self.consumer.assign([TopicPartition(topic, at, 0) for at in range(partitions)])
+        self.seen = {}
+
+    def read(self):
+        for message in self.consumer.consume(1000, 0.3):
+            if not message.error():
+                line = message.value().decode()
+                self.seen[line] = self.seen.get(line, 0) + 1
+
+    def wait(self, copy, what):
+        expected = {f"line {number}" for number in range(copy.written)}
+        until = time.monotonic() + PATIENCE_SECONDS
+        while not expected <= set(self.seen):
+            if time.monotonic() > until:
+                raise SystemExit(f"{copy.name}: {what}: {len(self.seen)} lines of {copy.written} "
+                                 f"are committed\n{logs()}")
+            self.read()
+        twice = [line for line, count in self.seen.items() if count > 1]
+        if twice:
+            raise SystemExit(f"{copy.name}: {what}: twice: {twice[:10]}\n{logs()}")
+        print(f"{copy.name}: {what}: {copy.written} lines, each once", flush=True)
+
+
+def exactly_once():
+    copy = Copy("compat-connect-once")
+    ports = [free_port(), free_port()]
+    own = {"bootstrap.servers": broker.address, "exactly.once.source.support": "enabled",
+           "group.id": copy.name} | {
+               f"{kind}.storage.topic": f"{copy.name}-{kind}" for kind in ("config", "offset", "status")}
+    started = {port: Worker("ConnectDistributed", f"once-{port}", properties(
+        f"once-{port}", WORKER + DISTRIBUTED, own | {"listeners": f"http://127.0.0.1:{port}"}))
+        for port in ports}
+    for port in ports:
+        patiently(lambda: request(port, "GET", "/connectors"))
+    source, _ = connectors(copy.name)
+    source |= {"exactly.once.support": "required", "transaction.boundary": "poll", "batch.size": 100}
+    path = f"/connectors/{source['name']}/config"
+    patiently(lambda: request(
+        ports[0], "PUT", path, {key: str(value) for key, value in source.items()}))
+    until = time.monotonic() + PATIENCE_SECONDS
+    while not working(ports[0]):
+        if time.monotonic() > until:
+            raise SystemExit(f"the task does not run\n{logs()}")
+        time.sleep(0.3)
+    committed = Committed(copy.name, 3)
+    committed.wait(copy, "in transactions")
+    if broker.is_ours:
+        copy.add(500)
+        broker.restart_after_kill()
+        copy.add(500)
+        committed.wait(copy, "the broker was killed")
+    copy.add(2000)
+    time.sleep(0.2)
+    busy = int(patiently(lambda: working(ports[0])).pop().rsplit(":", 1)[1])
+    victim = started.pop(busy)
+    workers.remove(victim)
+    victim.process.kill()
+    copy.add(500)
+    committed.wait(copy, "the worker with the task was killed")
+    # Whatever comes too often comes now.
+    for _ in range(10):
+        committed.read()
+    committed.wait(copy, "in the end")
+    for left in started.values():
+        left.stop()
+        workers.remove(left)
 
 
 broker, workers = Broker(), []
@@ -203,6 +282,7 @@ folder = broker.folder.name
 try:
     alone()
     together()
+    exactly_once()
 finally:
     for one in workers:
         one.process.kill()
