@@ -189,6 +189,21 @@ impl<M: Machine> Runtime<M> {
         Ok(appended)
     }
 
+    /// Waits for something to happen that a core will tell of. Whoever hears of it asks before
+    /// anybody else is told, so it need not be committed.
+    pub(crate) async fn hear(
+        &self,
+        partition: i32,
+        event: impl FnOnce(&mut M, &mut Scene<'_>, Reply<()>),
+    ) {
+        let (reply, heard) = Reply::new();
+        let listens = self.run(partition, |machine, scene| event(machine, scene, reply));
+        if listens.is_ok() {
+            // A core that is gone has nothing more to tell.
+            let _ = heard.await;
+        }
+    }
+
     /// Has the core of a partition handle something that nobody waits for, if it is there.
     pub(crate) fn tell<T>(
         &self,

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use milena_env::timer;
 use milena_metadata::image::MetadataImage;
 use milena_protocol::ProducerId;
 
@@ -110,11 +111,10 @@ impl Coordinators {
         let config = self.config();
         let limit = Duration::from_millis(config.transactions.add_partitions_retry_ms_max);
         let partition = self.partition_of_transaction(image, id);
-        let ended = self.transactions.wait(partition, limit, |core, scene, reply| {
+        let ended = self.transactions.hear(partition, |core, scene, reply| {
             core.when_ended(id, reply, scene);
         });
-        // Whatever came of it, whoever waited looks again.
-        let _ = milena_env::timer::timeout(limit, ended).await;
+        timer::timeout(limit, ended).await;
     }
 
     /// Has the core that keeps this transactional id do something, and waits until its answer is
