@@ -38,6 +38,7 @@ pub(crate) struct Producer {
     pub(crate) transactional_id: String,
     /// The transaction version that it speaks: 0 or 2.
     version: i16,
+    timeout_ms: i32,
     pub(crate) id: i64,
     pub(crate) epoch: i16,
     sequences: BTreeMap<i32, i32>,
@@ -63,11 +64,16 @@ impl Producer {
         Self {
             transactional_id: transactional_id.to_owned(),
             version,
+            timeout_ms: 60_000,
             id: -1,
             epoch: -1,
             sequences: BTreeMap::new(),
             added: BTreeSet::new(),
         }
+    }
+
+    pub(crate) fn with_timeout(self, timeout_ms: i32) -> Self {
+        Self { timeout_ms, ..self }
     }
 
     /// Comes under its transactional id, whoever was there before.
@@ -88,7 +94,7 @@ impl Producer {
     pub(crate) fn init_once(&mut self, client: &mut Client) -> io::Result<ErrorCode> {
         let request = InitProducerIdRequest {
             transactional_id: Some(&self.transactional_id),
-            transaction_timeout_ms: 60_000,
+            transaction_timeout_ms: self.timeout_ms,
             producer_id: -1,
             producer_epoch: -1,
             ..Default::default()

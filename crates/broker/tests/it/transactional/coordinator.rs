@@ -170,6 +170,35 @@ fn fault_26_a_producer_that_was_replaced_writes_nothing_more() {
 }
 
 #[test]
+fn what_an_abandoned_transaction_holds_back_is_free_within_its_timeout() {
+    let settings = format!(
+        "{SETTINGS}transaction.max.timeout.ms=60000\n\
+         transaction.abort.timed.out.transaction.cleanup.interval.ms=50\n"
+    );
+    for (version, ending) in [(0, None), (2, None), (2, Some(Rig::kill as fn(&mut Rig)))] {
+        let mut rig = Rig::start(&settings);
+        let mut client = rig.client();
+        client.create_topic("t", PARTITIONS, &[]);
+        let mut producer = Producer::new("shop", version).with_timeout(700);
+        assert_eq!(producer.init(&mut client).unwrap(), ErrorCode::None);
+        let begin = Instant::now();
+        assert_eq!(producer.produce(&mut client, "t", 0, "one").unwrap(), ErrorCode::None);
+        if let Some(ending) = ending {
+            ending(&mut rig);
+            rig.start_again().unwrap();
+            client = rig.client();
+        }
+        assert_eq!(client.read_committed("t", 0).1, 0, "it is open");
+        assert_eq!(settled(&mut client)[0].len(), 0);
+        let took = begin.elapsed();
+        assert!(took > Duration::from_millis(700) && took < Duration::from_secs(5), "{took:?}");
+        let fenced = [ErrorCode::InvalidProducerEpoch, ErrorCode::ProducerFenced];
+        assert!(fenced.contains(&producer.produce(&mut client, "t", 0, "two").unwrap()));
+        assert_eq!(producer.init(&mut client).unwrap(), ErrorCode::None);
+    }
+}
+
+#[test]
 fn fault_27_what_comes_after_the_end_begins_nothing() {
     let (_rig, mut client, mut producer) = started(2);
     assert_eq!(producer.produce(&mut client, "t", 0, "one").unwrap(), ErrorCode::None);
