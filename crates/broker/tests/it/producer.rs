@@ -25,12 +25,13 @@ use crate::client::{Client, built, code, fetch_request, produce_request, produce
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// What passes by itself.
-const PASSING: [ErrorCode; 5] = [
+const PASSING: [ErrorCode; 6] = [
     ErrorCode::ConcurrentTransactions,
     ErrorCode::CoordinatorLoadInProgress,
     ErrorCode::CoordinatorNotAvailable,
     ErrorCode::NotCoordinator,
     ErrorCode::NotEnoughReplicas,
+    ErrorCode::NotLeaderOrFollower,
 ];
 
 #[derive(Clone, Debug)]
@@ -41,9 +42,9 @@ pub(crate) struct Producer {
     timeout_ms: i32,
     pub(crate) id: i64,
     pub(crate) epoch: i16,
-    sequences: BTreeMap<i32, i32>,
+    sequences: BTreeMap<(String, i32), i32>,
     /// Partitions that its transaction has, where it has to say so itself.
-    added: BTreeSet<i32>,
+    added: BTreeSet<(String, i32)>,
 }
 
 /// Asks until the answer is one that stays.
@@ -120,9 +121,10 @@ impl Producer {
         partition: i32,
         value: &str,
     ) -> io::Result<ErrorCode> {
-        if self.version < 2 && !self.added.contains(&partition) {
+        let place = (topic.to_owned(), partition);
+        if self.version < 2 && !self.added.contains(&place) {
             match patiently(|| self.add_once(client, topic, partition))? {
-                ErrorCode::None => self.added.insert(partition),
+                ErrorCode::None => self.added.insert(place),
                 refused => return Ok(refused),
             };
         }
@@ -159,7 +161,7 @@ impl Producer {
         partition: i32,
         value: &str,
     ) -> io::Result<ErrorCode> {
-        let sequence = self.sequences.entry(partition).or_default();
+        let sequence = self.sequences.entry((topic.to_owned(), partition)).or_default();
         let builder = BatchBuilder::new(Offset(0))
             .with_producer(ProducerId(self.id), ProducerEpoch(self.epoch), *sequence)
             .with_transactional();

@@ -2,7 +2,7 @@
 
 mod consumers;
 mod floods;
-mod moving;
+pub(crate) mod moving;
 mod patterns;
 mod sessions;
 

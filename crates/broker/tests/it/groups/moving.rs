@@ -18,23 +18,24 @@ use crate::{
     rig::Rig,
 };
 
-const DIRECTORIES: [&str; 2] = ["/data", "/more"];
+const OFFSETS: &str = "__consumer_offsets";
+pub(crate) const DIRECTORIES: [&str; 2] = ["/data", "/more"];
 
-/// In which directory the groups' log is, unless it is on its way.
-fn directory(client: &mut Client) -> Option<&'static str> {
+/// In which directory the topic's one partition is, unless it is on its way.
+pub(crate) fn directory(client: &mut Client, topic: &str) -> Option<&'static str> {
     let request = DescribeLogDirsRequest { topics: None };
     let answer = client.call(ApiKey::DescribeLogDirs, 4, &request).unwrap();
     let told: DescribeLogDirsResponse<'_> = answer.read();
     let has_it = |directory: &str| {
         let found = told.results.iter().find(|it| it.log_dir == directory).unwrap();
-        found.topics.iter().any(|topic| topic.name == "__consumer_offsets")
+        found.topics.iter().any(|found| found.name == topic)
     };
     let [here, there] = DIRECTORIES.map(has_it);
     (here != there).then_some(if here { DIRECTORIES[0] } else { DIRECTORIES[1] })
 }
 
-fn move_to(client: &mut Client, path: &str) {
-    let topic = AlterReplicaLogDirTopic { name: "__consumer_offsets", partitions: vec![0] };
+pub(crate) fn move_to(client: &mut Client, name: &str, path: &str) {
+    let topic = AlterReplicaLogDirTopic { name, partitions: vec![0] };
     let request =
         AlterReplicaLogDirsRequest { dirs: vec![AlterReplicaLogDir { path, topics: vec![topic] }] };
     let answer = client.call(ApiKey::AlterReplicaLogDirs, 2, &request).unwrap();
@@ -80,12 +81,12 @@ fn groups_go_on_when_their_log_moves_to_another_directory() {
 
     let mut offset = 0;
     for _ in 0..4 {
-        let from = directory(&mut second).unwrap();
+        let from = directory(&mut second, OFFSETS).unwrap();
         let to = DIRECTORIES[usize::from(from == DIRECTORIES[0])];
-        move_to(&mut second, to);
+        move_to(&mut second, OFFSETS, to);
         let begun = Instant::now();
         loop {
-            let is_there = directory(&mut second) == Some(to);
+            let is_there = directory(&mut second, OFFSETS) == Some(to);
             offset += 1;
             in_the_end(|| member.commit(&mut client, "news", &[(0, offset)]).unwrap());
             in_the_end(|| consumer.commit(&mut second, "news", &[(0, offset)]));

@@ -39,7 +39,7 @@ fn settled(client: &mut Client) -> Vec<Vec<String>> {
     (0..PARTITIONS).map(seen).collect()
 }
 
-fn state_of(client: &mut Client, id: &str) -> Result<String, ErrorCode> {
+pub(super) fn state_of(client: &mut Client, id: &str) -> Result<String, ErrorCode> {
     let request = DescribeTransactionsRequest { transactional_ids: vec![id] };
     let answer = client.call(ApiKey::DescribeTransactions, 0, &request).unwrap();
     let told: DescribeTransactionsResponse<'_> = answer.read();

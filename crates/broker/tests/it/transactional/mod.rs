@@ -3,6 +3,7 @@
 //! `markers`, `readers` and `offsets` ask no coordinator of transactions: partitions are not
 //! verified there, and the test itself ends what it began. `writes` has it asked.
 
+mod changes;
 mod coordinator;
 mod markers;
 mod offsets;
