@@ -63,6 +63,23 @@ impl Admin {
         wanted: &[(TopicPartition, OffsetSpec)],
         read_committed: bool,
     ) -> Result<Each<TopicPartition, FoundOffset>> {
+        let attempt = |_| async {
+            let found = self.list_offsets_once(wanted, read_committed).await?;
+            let errors = found.iter().filter_map(|(_, found)| found.as_ref().err());
+            // To look again costs nothing, and another broker is, or soon will be, the leader.
+            match errors.into_iter().find(|error| error.code().is_some_and(is_about_leader)) {
+                Some(error) => Err(error.clone()),
+                None => Ok(found),
+            }
+        };
+        self.cluster.retry("list offsets", self.limit(), attempt).await
+    }
+
+    async fn list_offsets_once(
+        &self,
+        wanted: &[(TopicPartition, OffsetSpec)],
+        read_committed: bool,
+    ) -> Result<Each<TopicPartition, FoundOffset>> {
         let what = "list offsets";
         let wanted = wanted.iter().map(|(partition, spec)| (partition, *spec));
         let (led, mut all) = self.by_leader(what, wanted).await?;
@@ -121,6 +138,15 @@ impl Admin {
         }
         Ok((led, lost))
     }
+}
+
+const fn is_about_leader(code: ErrorCode) -> bool {
+    matches!(
+        code,
+        ErrorCode::NotLeaderOrFollower
+            | ErrorCode::FencedLeaderEpoch
+            | ErrorCode::UnknownLeaderEpoch
+    )
 }
 
 fn found(answer: &Answer<ListOffsets>) -> Result<Each<TopicPartition, FoundOffset>> {
