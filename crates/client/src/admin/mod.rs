@@ -7,6 +7,7 @@
 
 mod cluster;
 mod configs;
+mod credentials;
 mod group_offsets;
 mod groups;
 mod log_dirs;
@@ -26,6 +27,7 @@ pub use configs::{
     Config, ConfigChange, ConfigOperation, ConfigResource, ConfigSource, ConfigSynonym,
     ResourceKind,
 };
+pub use credentials::{CredentialChange, ScramCredential, ScramMechanism};
 pub use groups::{GroupDescription, GroupKind, GroupListing, GroupMember};
 pub use log_dirs::{LogDir, LogDirReplica};
 pub use offsets::{FoundOffset, OffsetSpec};

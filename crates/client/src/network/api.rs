@@ -30,6 +30,8 @@ apis! {
     AlterPartitionReassignments
         api::AlterPartitionReassignmentsRequest<'a>, api::AlterPartitionReassignmentsResponse<'a>;
     AlterReplicaLogDirs api::AlterReplicaLogDirsRequest<'a>, api::AlterReplicaLogDirsResponse<'a>;
+    AlterUserScramCredentials
+        api::AlterUserScramCredentialsRequest<'a>, api::AlterUserScramCredentialsResponse<'a>;
     ApiVersions api::ApiVersionsRequest<'a>, api::ApiVersionsResponse<'a>;
     ConsumerGroupDescribe
         api::ConsumerGroupDescribeRequest<'a>, api::ConsumerGroupDescribeResponse<'a>;
@@ -50,6 +52,8 @@ apis! {
     DescribeQuorum api::DescribeQuorumRequest<'a>, api::DescribeQuorumResponse<'a>;
     DescribeTransactions
         api::DescribeTransactionsRequest<'a>, api::DescribeTransactionsResponse<'a>;
+    DescribeUserScramCredentials
+        api::DescribeUserScramCredentialsRequest<'a>, api::DescribeUserScramCredentialsResponse<'a>;
     ElectLeaders api::ElectLeadersRequest<'a>, api::ElectLeadersResponse<'a>;
     Fetch api::FetchRequest<'a>, api::FetchResponse<'a>;
     FindCoordinator api::FindCoordinatorRequest<'a>, api::FindCoordinatorResponse<'a>;

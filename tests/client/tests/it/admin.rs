@@ -5,8 +5,8 @@ use std::time::Duration;
 use milena_client::{
     CommittedOffset, Error, TopicPartition,
     admin::{
-        Admin, ConfigChange, ConfigOperation, ConfigResource, ConfigSource, Each, GroupKind,
-        MorePartitions, NewTopic, OffsetSpec, QuotaChange, ResourceKind,
+        Admin, ConfigChange, ConfigOperation, ConfigResource, ConfigSource, CredentialChange, Each,
+        GroupKind, MorePartitions, NewTopic, OffsetSpec, QuotaChange, ResourceKind, ScramMechanism,
     },
 };
 use milena_client_tests::Cluster;
@@ -237,6 +237,42 @@ async fn quotas_are_set_and_taken_back() {
     assert_eq!(values, [("producer_byte_rate".into(), 1e6)]);
     change(None).await;
     until(async || look().await.is_none().then_some(())).await;
+}
+
+#[tokio::test]
+async fn users_get_credentials_and_lose_them() {
+    let cluster = Cluster::start().unwrap();
+    let (admin, user) = (admin(&cluster), cluster.name("user"));
+    let mechanism = ScramMechanism::Sha512;
+    let set = CredentialChange::set(&user, mechanism, "pencil", 4096).unwrap();
+    granted(admin.alter_credentials(&[set]).await.unwrap());
+    let credentials = until(async || {
+        let described = admin.describe_credentials(None).await.unwrap();
+        let mut described = described.into_iter();
+        described.find(|(name, _)| **name == *user).map(|(_, credentials)| credentials.unwrap())
+    })
+    .await;
+    assert_eq!(credentials.len(), 1);
+    assert_eq!((credentials[0].mechanism, credentials[0].iterations), (Some(mechanism), 4096));
+    let weak = CredentialChange::set(&user, mechanism, "pencil", 1).unwrap();
+    assert_eq!(refused(admin.alter_credentials(&[weak]).await.unwrap()), "UNACCEPTABLE_CREDENTIAL");
+    let delete = [CredentialChange::delete(&user, mechanism)];
+    granted(admin.alter_credentials(&delete).await.unwrap());
+    until(async || {
+        let described = admin.describe_credentials(Some(&[&user])).await.unwrap();
+        described[0].1.is_err().then_some(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn transactions_that_are_not_there_are_named() {
+    let cluster = Cluster::start().unwrap();
+    let (admin, id) = (admin(&cluster), cluster.name("nobody"));
+    let listed = admin.list_transactions(&[]).await.unwrap();
+    assert!(listed.iter().all(|listing| *listing.transactional_id != *id), "{listed:?}");
+    let described = admin.describe_transactions(&[&id]).await.unwrap();
+    assert_eq!(refused(described), "TRANSACTIONAL_ID_NOT_FOUND");
 }
 
 #[tokio::test]
