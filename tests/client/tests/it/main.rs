@@ -8,4 +8,6 @@
 )]
 
 mod admin;
+mod consume;
+mod groups;
 mod produce;

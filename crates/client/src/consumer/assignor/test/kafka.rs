@@ -1,5 +1,5 @@
-//! The same groups as Kafka's client has them: `tests/fixtures/assignments.jsonl.zst` was written by
-//! `tests/oracle/run.sh`.
+//! The same groups as Kafka's client has them: `tests/fixtures/assignments.jsonl.zst` was written
+//! by `tests/oracle/run.sh`.
 
 use serde_json::Value;
 

@@ -1,3 +1,5 @@
+//! Groups of all kinds through all assignors.
+
 mod kafka;
 mod properties;
 

@@ -99,7 +99,8 @@ proptest! {
                 for (topic, partitions) in assignment {
                     for at in partitions {
                         let owner = claims.get(&(topic.clone(), *at));
-                        prop_assert!(owner.is_none_or(|owner| owner == id), "{topic}-{at} is taken");
+                        let is_free = owner.is_none_or(|owner| owner == id);
+                        prop_assert!(is_free, "{topic}-{at} is taken");
                     }
                 }
             }

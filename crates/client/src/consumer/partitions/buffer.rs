@@ -1,0 +1,242 @@
+//! What was fetched of one partition and not polled yet: answers as they came, read batch by batch.
+//!
+//! Here checksums are proven, batches decompressed, control batches passed over, and records of
+//! aborted transactions left out as Kafka's consumer does. Pure.
+
+use std::{
+    collections::{BTreeSet, VecDeque},
+    sync::Arc,
+};
+
+use bytes::Bytes;
+use milena_protocol::{
+    LeaderEpoch,
+    records::{Batch, BatchError, BatchHeader, Batches, Budget, ControlType, Scratch},
+};
+
+use super::super::{
+    TopicPartition,
+    record::{Piece, Pool, Records},
+};
+
+/// What batches are read with.
+#[derive(Debug, Default)]
+pub(crate) struct Tools {
+    pub(crate) is_checking: bool,
+    pub(crate) scratch: Scratch,
+    pub(crate) pool: Arc<Pool>,
+}
+
+/// Answers in their order.
+#[derive(Debug, Default)]
+pub(super) struct Buffer {
+    chunks: VecDeque<Chunk>,
+    open: Option<Open>,
+    bytes: usize,
+}
+
+/// The records of one answer.
+#[derive(Debug)]
+pub(crate) struct Chunk {
+    bytes: Bytes,
+    at: usize,
+    /// Transactions that were aborted, by their first offset, and which of them are open here.
+    aborted: VecDeque<(i64, i64)>,
+    open_aborted: BTreeSet<i64>,
+}
+
+/// A batch that was begun.
+#[derive(Debug)]
+struct Open {
+    header: BatchHeader,
+    plain: Bytes,
+    position: usize,
+    left: usize,
+}
+
+/// How far somebody has read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Read {
+    pub(super) offset: i64,
+    pub(super) epoch: LeaderEpoch,
+}
+
+impl Chunk {
+    /// The records of an answer, with the producers and first offsets of aborted transactions.
+    pub(crate) fn new(bytes: Bytes, mut aborted: Vec<(i64, i64)>) -> Self {
+        aborted.sort_unstable_by_key(|(_, first)| *first);
+        Self { bytes, at: 0, aborted: aborted.into(), open_aborted: BTreeSet::new() }
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.bytes.is_empty()
+    }
+
+    /// The offset behind its last whole batch; none if there is no whole one. An answer may end in
+    /// the middle of a batch.
+    pub(super) fn next_offset(&self) -> Result<Option<i64>, BatchError> {
+        let mut batches = Batches::new(&self.bytes);
+        let last = batches.by_ref().last();
+        match batches.stopped() {
+            Some(error) if !error.is_incomplete() => Err(error),
+            _ => Ok(last.map(|batch| batch.header().next_offset().0)),
+        }
+    }
+
+    /// The next whole batch that has something from `offset` on.
+    fn next_batch(&mut self, offset: i64) -> Result<Option<Bytes>, BatchError> {
+        loop {
+            let rest = self.bytes.get(self.at..).unwrap_or_default();
+            let batch = match Batch::read(rest) {
+                Ok(batch) => batch,
+                Err(error) if error.is_incomplete() => return Ok(None),
+                Err(error) => return Err(error),
+            };
+            let (last_offset, bytes) = (batch.header().last_offset().0, batch.bytes());
+            let batch = self.bytes.slice_ref(bytes);
+            self.at += batch.len();
+            self.begin_aborted(last_offset);
+            if last_offset >= offset {
+                return Ok(Some(batch));
+            }
+        }
+    }
+
+    fn begin_aborted(&mut self, last_offset: i64) {
+        while let Some((producer, _)) =
+            self.aborted.pop_front_if(|(_, first)| *first <= last_offset)
+        {
+            self.open_aborted.insert(producer);
+        }
+    }
+}
+
+impl Buffer {
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.chunks.is_empty() && self.open.is_none()
+    }
+
+    pub(super) fn push(&mut self, chunk: Chunk) {
+        self.bytes += chunk.bytes.len();
+        self.chunks.push_back(chunk);
+    }
+
+    /// Moves up to `limit` records from `read` on to `out`, and `read` behind them.
+    pub(super) fn take(
+        &mut self,
+        partition: &TopicPartition,
+        read: &mut Read,
+        limit: usize,
+        tools: &mut Tools,
+        out: &mut Records,
+    ) -> Result<(), Box<str>> {
+        let end = out.len() + limit;
+        while out.len() < end {
+            if let Some(open) = &mut self.open {
+                if open.take(partition, read, end - out.len(), out)? {
+                    self.open = None;
+                }
+                continue;
+            }
+            let Some(chunk) = self.chunks.front_mut() else { return Ok(()) };
+            self.open = chunk.open_next(read, tools)?;
+            if self.open.is_none() {
+                let read = self.chunks.pop_front();
+                self.bytes -= read.map_or(0, |chunk| chunk.bytes.len());
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Chunk {
+    /// Opens the next batch with records that are wanted; `read` moves behind all others.
+    fn open_next(&mut self, read: &mut Read, tools: &mut Tools) -> Result<Option<Open>, Box<str>> {
+        while let Some(bytes) = self.next_batch(read.offset).map_err(text)? {
+            let batch = if tools.is_checking { Batch::check(&bytes) } else { Batch::read(&bytes) };
+            let batch = batch.map_err(text)?;
+            let header = *batch.header();
+            let (is_control, producer) = (header.attributes.is_control(), header.producer_id.0);
+            let is_aborted = !is_control
+                && header.attributes.is_transactional()
+                && self.open_aborted.contains(&producer);
+            if !is_aborted {
+                let plain = plain(&bytes, &batch, tools)?;
+                if !is_control {
+                    let left = usize::try_from(header.record_count).unwrap_or(0);
+                    return Ok(Some(Open { header, plain, position: 0, left }));
+                }
+                if is_abort(&header, &plain) {
+                    self.open_aborted.remove(&producer);
+                }
+            }
+            *read = Read { offset: header.next_offset().0, epoch: header.leader_epoch };
+        }
+        Ok(None)
+    }
+}
+
+/// The records of a batch, decompressed.
+fn plain(bytes: &Bytes, batch: &Batch<'_>, tools: &mut Tools) -> Result<Bytes, Box<str>> {
+    if batch.header().attributes.codec_id() == 0 {
+        return Ok(bytes.slice_ref(batch.payload()));
+    }
+    let mut plain = tools.pool.take();
+    batch.decompress(&mut tools.scratch, Budget::default(), &mut plain).map_err(text)?;
+    Ok(plain.into())
+}
+
+fn text(error: impl std::fmt::Display) -> Box<str> {
+    error.to_string().into()
+}
+
+fn is_abort(header: &BatchHeader, plain: &[u8]) -> bool {
+    let first = milena_protocol::records::Records::new(header, plain).next();
+    let key = first.and_then(Result::ok).and_then(|record| record.key);
+    key.and_then(ControlType::from_key) == Some(ControlType::Abort)
+}
+
+impl Open {
+    /// Moves records to `out`; true if none is left. Walking proves that they can be read.
+    fn take(
+        &mut self,
+        partition: &TopicPartition,
+        read: &mut Read,
+        limit: usize,
+        out: &mut Records,
+    ) -> Result<bool, Box<str>> {
+        let mut walk = milena_protocol::records::Records::new(&self.header, &self.plain)
+            .part(self.position, self.left);
+        let (mut position, mut count) = (self.position, 0);
+        while count < limit {
+            let before = walk.position();
+            let Some(record) = walk.next() else { break };
+            let offset = record.map_err(|error| error.to_string())?.offset.0;
+            if offset < read.offset {
+                position = walk.position();
+                continue;
+            }
+            if count == 0 {
+                position = before;
+            }
+            count += 1;
+            read.offset = offset + 1;
+        }
+        (self.position, self.left) = (walk.position(), walk.left());
+        let is_over = self.left == 0;
+        if is_over {
+            // Compaction may have taken the last records away.
+            read.offset = read.offset.max(self.header.next_offset().0);
+        }
+        read.epoch = self.header.leader_epoch;
+        if count > 0 {
+            let (header, plain) = (self.header, self.plain.clone());
+            out.push(Piece { partition: partition.clone(), header, plain, position, count });
+        }
+        Ok(is_over)
+    }
+}
