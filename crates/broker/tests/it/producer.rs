@@ -11,10 +11,16 @@ use std::{
 use milena_protocol::{
     ErrorCode, Offset, ProducerEpoch, ProducerId,
     api::{
-        AddPartitionsToTxnRequest, AddPartitionsToTxnResponse, ApiKey, EndTxnRequest,
-        EndTxnResponse, FetchRequest, FetchResponse, FindCoordinatorRequest,
-        FindCoordinatorResponse, InitProducerIdRequest, InitProducerIdResponse, ProduceRequest,
+        AddOffsetsToTxnRequest, AddOffsetsToTxnResponse, AddPartitionsToTxnRequest,
+        AddPartitionsToTxnResponse, ApiKey, EndTxnRequest, EndTxnResponse, FetchRequest,
+        FetchResponse, FindCoordinatorRequest, FindCoordinatorResponse, InitProducerIdRequest,
+        InitProducerIdResponse, OffsetFetchRequest, OffsetFetchResponse, ProduceRequest,
+        TxnOffsetCommitRequest, TxnOffsetCommitResponse,
         add_partitions_to_txn::request::AddPartitionsToTxnTopic,
+        offset_fetch::request::{OffsetFetchRequestGroup, OffsetFetchRequestTopics},
+        txn_offset_commit::request::{
+            TxnOffsetCommitRequestPartition, TxnOffsetCommitRequestTopic,
+        },
     },
     records::{BatchBuilder, Batches, Budget, ControlType, Scratch},
 };
@@ -177,6 +183,61 @@ impl Producer {
         Ok(told.code)
     }
 
+    /// Says, within its transaction, how far a group has come whose members are not known.
+    pub(crate) fn commit_offset(
+        &mut self,
+        client: &mut Client,
+        group: &str,
+        (topic, partition): (&str, i32),
+        offset: i64,
+    ) -> io::Result<ErrorCode> {
+        if self.version < 2 {
+            let added = patiently(|| self.add_offsets_once(client, group))?;
+            if added != ErrorCode::None {
+                return Ok(added);
+            }
+        }
+        patiently(|| self.commit_offset_once(client, group, (topic, partition), offset))
+    }
+
+    fn add_offsets_once(&self, client: &mut Client, group_id: &str) -> io::Result<ErrorCode> {
+        let request = AddOffsetsToTxnRequest {
+            transactional_id: &self.transactional_id,
+            producer_id: self.id,
+            producer_epoch: self.epoch,
+            group_id,
+        };
+        let answer = client.call(ApiKey::AddOffsetsToTxn, 3, &request)?;
+        Ok(code(answer.read::<AddOffsetsToTxnResponse>().error_code))
+    }
+
+    fn commit_offset_once(
+        &self,
+        client: &mut Client,
+        group_id: &str,
+        (name, partition_index): (&str, i32),
+        committed_offset: i64,
+    ) -> io::Result<ErrorCode> {
+        let partition = TxnOffsetCommitRequestPartition {
+            partition_index,
+            committed_offset,
+            ..Default::default()
+        };
+        let request = TxnOffsetCommitRequest {
+            transactional_id: &self.transactional_id,
+            group_id,
+            producer_id: self.id,
+            producer_epoch: self.epoch,
+            generation_id: -1,
+            topics: vec![TxnOffsetCommitRequestTopic { name, partitions: vec![partition] }],
+            ..Default::default()
+        };
+        let version = if self.version < 2 { 4 } else { 5 };
+        let answer = client.call(ApiKey::TxnOffsetCommit, version, &request)?;
+        let told: TxnOffsetCommitResponse<'_> = answer.read();
+        Ok(code(told.topics[0].partitions[0].error_code))
+    }
+
     pub(crate) fn end(&mut self, client: &mut Client, committed: bool) -> io::Result<ErrorCode> {
         patiently(|| self.end_once(client, committed))
     }
@@ -206,6 +267,40 @@ impl Producer {
 }
 
 impl Client {
+    /// How far a group has come in a partition, -1 for nowhere; who wants it stable is told where
+    /// a transaction may still change it.
+    pub(crate) fn offset_of(
+        &mut self,
+        group_id: &str,
+        (name, partition): (&str, i32),
+        require_stable: bool,
+    ) -> io::Result<Result<i64, ErrorCode>> {
+        let topic = OffsetFetchRequestTopics {
+            name,
+            partition_indexes: vec![partition],
+            ..Default::default()
+        };
+        let group =
+            OffsetFetchRequestGroup { group_id, topics: Some(vec![topic]), ..Default::default() };
+        let groups = vec![group];
+        let request = OffsetFetchRequest { groups, require_stable, ..Default::default() };
+        loop {
+            let answer = self.call(ApiKey::OffsetFetch, 9, &request)?;
+            let fetched: OffsetFetchResponse<'_> = answer.read();
+            let group = &fetched.groups[0];
+            match code(group.error_code) {
+                ErrorCode::None => {}
+                passing if PASSING.contains(&passing) => continue,
+                refused => return Ok(Err(refused)),
+            }
+            let told = &group.topics[0].partitions[0];
+            return Ok(match code(told.error_code) {
+                ErrorCode::None => Ok(told.committed_offset),
+                refused => Err(refused),
+            });
+        }
+    }
+
     /// What a reader of committed records sees, and the last stable offset. It filters as
     /// consumers do: by the list of aborted transactions, and by markers.
     pub(crate) fn read_committed(&mut self, topic: &str, partition: i32) -> (Vec<String>, i64) {

@@ -1,5 +1,6 @@
 //! Faults that want a real process: signals under load, and more clients than a broker can serve.
 
+mod copies;
 mod groups;
 mod overload;
 mod signals;
