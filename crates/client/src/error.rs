@@ -69,12 +69,41 @@ pub enum Error {
     /// The request cannot be made as it is.
     #[error("{0}")]
     Invalid(Box<str>),
+    /// A transaction has failed, or cannot go on.
+    #[error("{cause}; {}", remedy.advice())]
+    Transaction {
+        /// What is to be done.
+        remedy: Remedy,
+        /// What has gone wrong.
+        cause: Arc<Self>,
+    },
     /// An interceptor did not let the record through.
     #[error("an interceptor has dropped the record")]
     Dropped,
     /// The client was closed.
     #[error("the client is closed")]
     Closed,
+}
+
+/// What can be done about an error of a transaction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Remedy {
+    /// Make the same call again.
+    Retry,
+    /// Abort the transaction, and begin another one.
+    Abort,
+    /// Close the producer: it is fenced by another one of its name, or not allowed to go on.
+    Close,
+}
+
+impl Remedy {
+    const fn advice(self) -> &'static str {
+        match self {
+            Self::Retry => "try again",
+            Self::Abort => "abort the transaction",
+            Self::Close => "this producer is of no more use",
+        }
+    }
 }
 
 fn explained(code: ErrorCode, detail: Option<&str>) -> String {
@@ -121,6 +150,17 @@ impl Error {
     pub fn code(&self) -> Option<ErrorCode> {
         match self {
             Self::Broker { code, .. } => Some(*code),
+            Self::Transaction { cause, .. } => cause.code(),
+            _ => None,
+        }
+    }
+
+    /// What is to be done if this is about a transaction.
+    #[must_use]
+    pub fn remedy(&self) -> Option<Remedy> {
+        match self {
+            Self::Transaction { remedy, .. } => Some(*remedy),
+            error if error.is_retriable() => Some(Remedy::Retry),
             _ => None,
         }
     }
@@ -134,6 +174,7 @@ impl Error {
             Self::Connection { .. } | Self::Timeout { .. } => true,
             // Another broker may make sense, or this one after a restart.
             Self::Protocol { .. } => true,
+            Self::Transaction { remedy, .. } => *remedy == Remedy::Retry,
             Self::Config { .. }
             | Self::Unsupported { .. }
             | Self::Invalid(_)

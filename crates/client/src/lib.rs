@@ -17,5 +17,5 @@ mod types;
 
 pub use cluster::{Broker, Partition, Topic, View};
 pub use config::ClientConfig;
-pub use error::{Error, Result};
+pub use error::{Error, Remedy, Result};
 pub use types::{CommittedOffset, TopicPartition};

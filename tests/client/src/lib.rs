@@ -4,12 +4,14 @@
 //! A cluster may be shared, so every test works with names of its own.
 #![forbid(unsafe_code)]
 
+mod proxy;
 mod wire;
 
 use milena_broker::{Embedded, EmbeddedError, embedded};
 use milena_client::ClientConfig;
 use milena_env::Random;
 
+pub use proxy::{Proxy, Weather};
 pub use wire::{Stored, Wire};
 
 /// Where the cluster is that somebody else has started.

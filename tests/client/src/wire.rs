@@ -10,10 +10,13 @@ use milena_protocol::{
     api::{
         ApiKey, CreateTopicsRequest, CreateTopicsResponse, FetchRequest, FetchResponse,
         create_topics::request::{CreatableTopic, CreatableTopicConfig},
-        fetch::request::{FetchPartition, FetchTopic},
+        fetch::{
+            request::{FetchPartition, FetchTopic},
+            response::AbortedTransaction,
+        },
     },
     header::{RequestHeader, ResponseHeader},
-    records::{Batches, Budget, Scratch},
+    records::{Batch, Batches, Budget, Scratch},
     wire::{Part, Reader, Writer, split_frame},
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -72,11 +75,24 @@ impl Wire {
         }
     }
 
-    /// All records of a partition.
+    /// All records of a partition, also those of transactions that were aborted or are open.
     pub async fn read(&mut self, topic: &str, partition: i32) -> io::Result<Vec<Stored>> {
-        let mut all = Vec::<Stored>::new();
+        self.read_at(topic, partition, 0).await
+    }
+
+    /// The records of a partition that are committed, once no transaction is open.
+    pub async fn read_committed(&mut self, topic: &str, partition: i32) -> io::Result<Vec<Stored>> {
+        self.read_at(topic, partition, 1).await
+    }
+
+    async fn read_at(
+        &mut self,
+        topic: &str,
+        partition: i32,
+        isolation_level: i8,
+    ) -> io::Result<Vec<Stored>> {
+        let (mut all, mut next) = (Vec::new(), 0);
         loop {
-            let next = all.last().map_or(0, |last| last.offset + 1);
             let asked = FetchPartition {
                 partition,
                 fetch_offset: next,
@@ -87,6 +103,7 @@ impl Wire {
                 max_wait_ms: 100,
                 min_bytes: 1,
                 max_bytes: 1 << 20,
+                isolation_level,
                 topics: vec![FetchTopic { topic, partitions: vec![asked], ..Default::default() }],
                 ..Default::default()
             };
@@ -101,8 +118,22 @@ impl Wire {
                 return Err(other(format!("cannot read: {}", found.error_code)));
             }
             let bytes = found.records.as_ref().and_then(|records| records.as_slice());
-            read_batches(bytes.unwrap_or_default(), next, &mut all)?;
-            if all.last().map_or(0, |last| last.offset + 1) >= found.high_watermark {
+            let mut aborted: Vec<_> = found.aborted_transactions.iter().flatten().collect();
+            next = read_batches(bytes.unwrap_or_default(), next, &mut all, |batch| {
+                let header = batch.header();
+                let is_of = |it: &&AbortedTransaction| {
+                    it.producer_id == header.producer_id.0
+                        && it.first_offset <= header.base_offset.0
+                };
+                if header.attributes.is_control() {
+                    // The end of one of them.
+                    let ended = aborted.iter().position(&is_of);
+                    ended.map(|at| aborted.remove(at));
+                    return false;
+                }
+                !aborted.iter().any(is_of)
+            })?;
+            if next >= found.high_watermark {
                 return Ok(all);
             }
         }
@@ -144,13 +175,23 @@ impl Wire {
     }
 }
 
-fn read_batches(bytes: &[u8], next: i64, all: &mut Vec<Stored>) -> io::Result<()> {
-    let mut scratch = Scratch::new();
+/// Adds the records of those batches that are wanted, and gives the offset behind all of them.
+fn read_batches(
+    bytes: &[u8],
+    mut next: i64,
+    all: &mut Vec<Stored>,
+    mut is_wanted: impl FnMut(&Batch<'_>) -> bool,
+) -> io::Result<i64> {
+    let (mut scratch, from) = (Scratch::new(), next);
     for batch in Batches::checking(bytes) {
+        next = next.max(batch.header().next_offset().0);
+        if !is_wanted(&batch) {
+            continue;
+        }
         let records = batch.records(&mut scratch, Budget::default()).map_err(other)?;
         for record in records {
             let record = record.map_err(other)?;
-            if record.offset.0 >= next {
+            if record.offset.0 >= from {
                 let headers = record
                     .headers
                     .map(|header| (header.key.to_vec(), header.value.map(<[u8]>::to_vec)));
@@ -164,7 +205,7 @@ fn read_batches(bytes: &[u8], next: i64, all: &mut Vec<Stored>) -> io::Result<()
             }
         }
     }
-    Ok(())
+    Ok(next)
 }
 
 fn other(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> io::Error {

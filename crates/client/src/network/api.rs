@@ -26,6 +26,8 @@ macro_rules! apis {
 }
 
 apis! {
+    AddOffsetsToTxn api::AddOffsetsToTxnRequest<'a>, api::AddOffsetsToTxnResponse;
+    AddPartitionsToTxn api::AddPartitionsToTxnRequest<'a>, api::AddPartitionsToTxnResponse<'a>;
     AlterClientQuotas api::AlterClientQuotasRequest<'a>, api::AlterClientQuotasResponse<'a>;
     AlterPartitionReassignments
         api::AlterPartitionReassignmentsRequest<'a>, api::AlterPartitionReassignmentsResponse<'a>;
@@ -55,6 +57,7 @@ apis! {
     DescribeUserScramCredentials
         api::DescribeUserScramCredentialsRequest<'a>, api::DescribeUserScramCredentialsResponse<'a>;
     ElectLeaders api::ElectLeadersRequest<'a>, api::ElectLeadersResponse<'a>;
+    EndTxn api::EndTxnRequest<'a>, api::EndTxnResponse;
     Fetch api::FetchRequest<'a>, api::FetchResponse<'a>;
     FindCoordinator api::FindCoordinatorRequest<'a>, api::FindCoordinatorResponse<'a>;
     Heartbeat api::HeartbeatRequest<'a>, api::HeartbeatResponse;
@@ -77,5 +80,6 @@ apis! {
         api::OffsetForLeaderEpochRequest<'a>, api::OffsetForLeaderEpochResponse<'a>;
     Produce api::ProduceRequest<'a>, api::ProduceResponse<'a>;
     SyncGroup api::SyncGroupRequest<'a>, api::SyncGroupResponse<'a>;
+    TxnOffsetCommit api::TxnOffsetCommitRequest<'a>, api::TxnOffsetCommitResponse<'a>;
     UpdateFeatures api::UpdateFeaturesRequest<'a>, api::UpdateFeaturesResponse<'a>;
 }

@@ -28,6 +28,7 @@ mod record;
 mod sender;
 mod serializer;
 mod shared;
+mod transactions;
 
 use std::{sync::Arc, time::Duration};
 
@@ -46,8 +47,12 @@ pub use self::{
     partitioner::{Partitioner, RoundRobin, partition_of},
     record::{Field, Header, Record, RecordMetadata},
     serializer::{BytesSerializer, NumberSerializer, Serializer, StringSerializer},
+    transactions::GroupMember,
 };
-use crate::error::{Error, Result};
+use crate::{
+    error::{Error, Result},
+    types::{CommittedOffset, TopicPartition},
+};
 
 /// Sends records. Many tasks may use one at the same time, behind an `Arc` or a reference.
 ///
@@ -142,6 +147,40 @@ where
     /// with [`Error::Closed`], and so has this.
     pub async fn close(self, limit: Duration) -> Result<()> {
         self.shared.close(limit).await
+    }
+
+    /// Makes this producer the only one of its `transactional.id`: whoever had it before is fenced,
+    /// and what it left open is aborted. To be called once, before [`begin`](Self::begin).
+    ///
+    /// Errors of transactions say by [`Error::remedy`] whether the same call may be made again,
+    /// the transaction is to be aborted, or this producer is of no more use. A call that is dropped
+    /// before it is done is to be made again.
+    pub async fn init_transactions(&self) -> Result<()> {
+        self.shared.init_transactions().await
+    }
+
+    /// Begins a transaction. All that is sent from now on is part of it.
+    pub fn begin(&self) -> Result<()> {
+        self.shared.lock().begin_transaction()
+    }
+
+    /// Makes the offsets of a group part of the transaction: they are committed if it is.
+    pub async fn send_offsets_to_transaction(
+        &self,
+        offsets: &[(TopicPartition, CommittedOffset)],
+        member: &GroupMember,
+    ) -> Result<()> {
+        self.shared.send_offsets(offsets, member).await
+    }
+
+    /// Waits until all that was sent is stored, and commits the transaction.
+    pub async fn commit(&self) -> Result<()> {
+        self.shared.end_transaction(true).await
+    }
+
+    /// Aborts the transaction. What was not sent yet never will be.
+    pub async fn abort(&self) -> Result<()> {
+        self.shared.end_transaction(false).await
     }
 
     /// How many bytes of `buffer.memory` are free.

@@ -34,6 +34,8 @@ pub(super) struct Shared {
     pub(super) room: Notify,
     /// Held by the first of those that wait for memory; the others wait for it in order.
     turn: Turn<()>,
+    /// Held by whoever begins, feeds or ends a transaction.
+    pub(super) transactions: Turn<()>,
     /// Turns true when the sender has ended.
     pub(super) ended: watch::Sender<bool>,
 }
@@ -61,6 +63,7 @@ impl Shared {
             work: Notify::new(),
             room: Notify::new(),
             turn: Turn::default(),
+            transactions: Turn::default(),
             ended: watch::Sender::new(false),
         })
     }

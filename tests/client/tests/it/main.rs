@@ -9,5 +9,7 @@
 
 mod admin;
 mod consume;
+mod faults;
 mod groups;
 mod produce;
+mod transactions;

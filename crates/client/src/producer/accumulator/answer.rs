@@ -163,6 +163,7 @@ impl Accumulator {
             queue.give_up(batch.stamp);
         }
         done.has_room = self.release(batch.charged);
+        self.break_transaction(error.clone());
         let outcome = Outcome::Failed { error, blamed };
         done.finished = Some(Finished { completion: batch.completion, outcome });
     }

@@ -6,6 +6,7 @@ use super::{Accumulator, Finished, Identification};
 use crate::{
     error::Error,
     producer::batch::{Batch, Place},
+    types::TopicPartition,
 };
 
 /// What the sender is to do.
@@ -21,6 +22,8 @@ pub(in crate::producer) struct Step {
     pub(in crate::producer) wake_at: Option<Duration>,
     /// A broker has to say who this producer is.
     pub(in crate::producer) lacks_identity: bool,
+    /// The coordinator has to be told that these belong to the transaction.
+    pub(in crate::producer) to_add: Vec<(Place, TopicPartition)>,
     /// Somebody has to lead a partition for which there are batches.
     pub(in crate::producer) lacks_leader: bool,
     /// Nothing is left to be done, ever.
@@ -68,6 +71,10 @@ impl Accumulator {
                 step.wake_by(now);
                 continue;
             }
+            if !self.is_in_transaction(place) {
+                step.to_add.extend(self.named(place));
+                continue;
+            }
             if self.stamp_first(place).is_none() {
                 step.lacks_identity |= matches!(self.identification, Identification::Missing);
                 continue;
@@ -80,6 +87,11 @@ impl Accumulator {
         step.is_over = self.is_closing && (self.active.is_empty() || self.failed.is_some());
         self.sleeps_until = step.wake_at.unwrap_or(Duration::MAX);
         step
+    }
+
+    fn named(&self, place: Place) -> Option<(Place, TopicPartition)> {
+        let name = Arc::clone(&self.topics.get(place.topic)?.name);
+        Some((place, TopicPartition::new(name, place.partition as i32)))
     }
 
     /// Whether the first batch of a queue is due, and who is to get it.
@@ -129,12 +141,14 @@ impl Accumulator {
     /// Gives up what has waited for too long.
     fn expire(&mut self, place: Place, now: Duration, step: &mut Step) {
         let (limit, trouble) = (self.rules.delivery_timeout, self.trouble.clone());
+        let broken = self.check_transaction().err().filter(|error| error.remedy().is_some());
         let Some(queue) = self.queue_mut(place) else { return };
-        let mut released = 0;
+        let (mut released, mut errors) = (0, Vec::new());
         while let Some(first) = queue.waiting.front() {
             let end = first.created + limit;
-            // Others may have given it up, too.
-            if end > now && !first.completion.is_done() {
+            // Others may have given it up, too, and a broken transaction needs nothing new.
+            let is_needless = broken.is_some() && first.stamp.is_none();
+            if end > now && !first.completion.is_done() && !is_needless {
                 step.wake_by(end);
                 break;
             }
@@ -143,8 +157,13 @@ impl Accumulator {
             released += batch.charged;
             let last = batch.last_error.take().map(Arc::new).or_else(|| trouble.clone());
             let what = batch.what().into();
-            let error = Error::Timeout { what, limit, key: "delivery.timeout.ms", last };
-            step.finished.push(Finished::failed(batch.completion, error));
+            let too_late = || Error::Timeout { what, limit, key: "delivery.timeout.ms", last };
+            let error = broken.clone().filter(|_| is_needless).unwrap_or_else(too_late);
+            errors.push((batch.completion, error));
+        }
+        for (completion, error) in errors {
+            let error = self.break_transaction(error);
+            step.finished.push(Finished::failed(completion, error));
         }
         if released > 0 {
             step.has_room |= self.release(released);

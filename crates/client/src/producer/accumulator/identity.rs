@@ -48,10 +48,11 @@ impl Accumulator {
         let current = self.identification.known()?;
         let queue = self.queue(place)?;
         let starts_anew = queue.is_reset && queue.in_flight.is_empty();
-        let current = if starts_anew && queue.identity == Some(current) {
-            self.bump_epoch(current)?
-        } else {
-            current
+        let current = match starts_anew && queue.identity == Some(current) {
+            // The end of the transaction brings another epoch.
+            true if self.rules.is_transactional => return None,
+            true => self.bump_epoch(current)?,
+            false => current,
         };
         let is_transactional = self.rules.is_transactional;
         let queue = self.queue_mut(place)?;

@@ -11,17 +11,21 @@ mod identity;
 mod queue;
 #[cfg(test)]
 mod test;
+mod transaction;
 
 use std::{sync::Arc, time::Duration};
 
 use milena_env::{HashMap, Random};
 use milena_protocol::records::HEADER_LEN;
 
-use self::queue::{Queue, TopicQueues};
 pub(super) use self::{
     answer::{Answered, Done, Finished},
     drain::Step,
     identity::Identification,
+};
+use self::{
+    queue::{Queue, TopicQueues},
+    transaction::Transaction,
 };
 use super::{
     batch::{Batch, Fields, Identity, Place},
@@ -128,6 +132,8 @@ pub(super) struct Accumulator {
     flushing: usize,
     is_closing: bool,
     identification: Identification,
+    /// None for a producer without transactions.
+    transaction: Option<Transaction>,
     /// Why nothing can be sent any more.
     failed: Option<Error>,
     /// Why nothing can be sent at the moment.
@@ -141,6 +147,7 @@ impl Accumulator {
         Self {
             free: rules.buffer_memory,
             identification: Identification::new(&rules),
+            transaction: rules.is_transactional.then(Transaction::new),
             rules,
             random,
             audience,
@@ -214,6 +221,9 @@ impl Accumulator {
         }
         if self.is_closing {
             return Appended::Refused(Error::Closed);
+        }
+        if let Err(error) = self.check_transaction() {
+            return Appended::Refused(error);
         }
         let Some(number) = self.numbers.get(topic).copied() else { return Appended::UnknownTopic };
         let Some(queues) = self.topics.get_mut(number) else { return Appended::UnknownTopic };

@@ -19,7 +19,7 @@ use tokio::{
 use self::{nodes::Nodes, request::Request};
 use super::{
     accumulator::{Done, Finished, Step},
-    batch::{Batch, Identity},
+    batch::{Batch, Identity, Place},
     config::Acks,
     shared::Shared,
 };
@@ -39,6 +39,7 @@ enum Event {
     /// By number: what was answered; nothing where no answer is wanted.
     Answered(u64, Result<Option<Answer<Produce>>>),
     Identified(Result<Identity>),
+    Added(Result<Vec<Place>>),
 }
 
 #[derive(Debug)]
@@ -50,6 +51,7 @@ pub(super) struct Sender {
     requests: BTreeMap<u64, Request>,
     next_request: u64,
     is_identifying: bool,
+    is_adding: bool,
     /// When to say again which topics are of interest.
     interest_at: Duration,
 }
@@ -69,6 +71,7 @@ impl Sender {
             requests: BTreeMap::new(),
             next_request: 0,
             is_identifying: false,
+            is_adding: false,
             interest_at: Duration::ZERO,
         }
     }
@@ -108,8 +111,15 @@ impl Sender {
         for leader in self.nodes.take_missed() {
             self.connect(leader);
         }
-        if step.lacks_identity && !std::mem::replace(&mut self.is_identifying, true) {
+        if step.lacks_identity
+            && self.shared.config.transactional_id.is_none()
+            && !std::mem::replace(&mut self.is_identifying, true)
+        {
             self.tasks.spawn(identify(Arc::clone(&self.shared)));
+        }
+        if !step.to_add.is_empty() && !std::mem::replace(&mut self.is_adding, true) {
+            let adding = Arc::clone(&self.shared).add_partitions(std::mem::take(&mut step.to_add));
+            self.tasks.spawn(async move { Event::Added(adding.await) });
         }
         if step.lacks_leader {
             self.shared.cluster.refresh();
@@ -164,7 +174,8 @@ impl Sender {
         let charged = request.seal(config.compression.codec(), config.level());
         let number = self.next_request;
         self.next_request += 1;
-        let begun = request.begin(&connection, &topics, config);
+        let is_implicit = config.transactional_id.is_none() || self.shared.lock().is_implicit();
+        let begun = request.begin(&connection, &topics, config, is_implicit);
         self.requests.insert(number, request);
         self.nodes.begin(leader);
         if charged > 0 && self.shared.lock().release(charged) {
@@ -195,6 +206,14 @@ impl Sender {
                 match identified {
                     Ok(identity) => self.shared.lock().identify(identity),
                     Err(error) => self.shared.fail(&error),
+                }
+            }
+            Event::Added(added) => {
+                self.is_adding = false;
+                match added {
+                    Ok(places) => self.shared.lock().add_to_transaction(places),
+                    // It was tried for long enough: the transaction is broken, if it was not yet.
+                    Err(error) => drop(self.shared.lock().break_transaction(error)),
                 }
             }
             Event::Answered(number, answer) => {

@@ -30,6 +30,8 @@ use crate::{
 
 /// From this version on topics are named by their ids.
 const TOPIC_IDS_FROM: i16 = 13;
+/// From this version on a request says that partitions join a transaction by being written to.
+const IMPLICIT_FROM: i16 = 12;
 
 #[derive(Debug)]
 pub(super) struct Request {
@@ -109,6 +111,7 @@ impl Request {
         connection: &Connection,
         view: &View,
         config: &ProducerConfig,
+        is_implicit: bool,
     ) -> Result<Begun> {
         self.address = connection.address().into();
         let ids = self.batches.iter_mut().map(|sealed| {
@@ -119,6 +122,7 @@ impl Request {
         let all_have_ids = ids.fold(true, |all, has| all & has);
         let version = connection.version::<Produce>()?;
         // An old broker, among new ones, told of the topic.
+        let version = if is_implicit { version } else { version.min(IMPLICIT_FROM - 1) };
         self.version = if all_have_ids { version } else { version.min(TOPIC_IDS_FROM - 1) };
         let request = self.message(config);
         match config.acks {

@@ -163,9 +163,8 @@ fn memory_is_bounded_and_whoever_waits_comes_first() {
     let appended = accumulator.append("t", Choice::Partition(1), &record, true, || ms(0));
     assert!(matches!(appended, Appended::Added { .. }));
     let refused = append(&mut accumulator, 1, &vec![0; 2 << 20], ms(0));
-    assert!(
-        matches!(refused, Appended::Refused(error) if error.to_string().contains("max.request.size"))
-    );
+    let Appended::Refused(error) = refused else { panic!("{refused:?}") };
+    assert!(error.to_string().contains("max.request.size"), "{error}");
 }
 
 #[test]
