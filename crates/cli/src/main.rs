@@ -1,8 +1,10 @@
 //! The binary `milena`: the broker, and the tools of its command line.
 
+mod bench;
 mod cluster;
 mod config;
 mod connect;
+mod consume;
 mod failure;
 mod group;
 mod log;
@@ -35,6 +37,8 @@ enum Command {
     Serve(serve::Arguments),
     /// Send records: lines, JSON lines, whole files.
     Produce(produce::Arguments),
+    /// Read records, and show them as text, JSON or what a template says.
+    Consume(consume::Arguments),
     /// Topics: create, list, describe, alter, delete.
     #[command(subcommand)]
     Topic(topic::Command),
@@ -47,6 +51,9 @@ enum Command {
     /// The brokers as a whole.
     #[command(subcommand)]
     Cluster(cluster::Command),
+    /// How fast the cluster is: produce, consume, latency.
+    #[command(subcommand)]
+    Bench(bench::Command),
     /// What lies in a log directory, without a broker: ls, dump, verify, explain.
     #[command(subcommand)]
     Log(log::Command),
@@ -73,6 +80,8 @@ fn run() -> Result<()> {
             serve::run(arguments).map_err(|error| Failure::new(Exit::Failed, error.to_string()))
         }
         Command::Produce(arguments) => produce::run(arguments, &cluster),
+        Command::Consume(arguments) => consume::run(arguments, &cluster),
+        Command::Bench(command) => bench::run(command, &cluster),
         Command::Topic(command) => topic::run(command, &cluster),
         Command::Group(command) => group::run(command, &cluster),
         Command::Config(command) => config::run(command, &cluster),

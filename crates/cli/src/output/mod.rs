@@ -11,7 +11,7 @@ use std::io::{self, IsTerminal, Write};
 
 use serde_json::{Map, Value};
 
-pub(crate) use bytes::{from_json, in_json, shown};
+pub(crate) use bytes::{from_json, hex, in_json, shown};
 pub(crate) use table::Table;
 pub(crate) use time::{format_ms, parse_duration_ms, parse_ms};
 

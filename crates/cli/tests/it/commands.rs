@@ -136,6 +136,54 @@ fn producing() {
 }
 
 #[test]
+fn consuming() {
+    let mut session = Session::start("consume");
+    session.quietly("topic create cli-eaten --partitions 2");
+    let mut lines = String::new();
+    for at in 0..4 {
+        let (time, header) = (1_700_000_000_000_i64 + at * 60_000, at % 2);
+        lines += &format!("{{\"key\":\"k{at}\",\"value\":\"value {at}\",\"timestamp\":{time},");
+        lines += &format!("\"headers\":[[\"odd\",\"{header}\"]]}}\n");
+    }
+    session.run_with("produce cli-eaten -p 0 --json-lines", lines.as_bytes());
+    session.run_with("produce cli-eaten -p 1 --whole", b"\xff\x00 no text");
+    session.run("consume cli-eaten -p 0");
+    session.run("consume cli-eaten -p 0 --from-offset 2 --json");
+    session.run("consume cli-eaten -p 0 --from-offset -1 -T {topic}-{partition}␣{offset}␣{time}␣{key}:␣{value}␣[{headers}]\\n");
+    session.run("consume cli-eaten -p 1 -o hex");
+    session.run("consume cli-eaten -p 1 -o json -T {nothing}");
+    session.run("consume cli-eaten -p 0 --from-time 2023-11-14T22:15:00Z -n 1");
+    session.run("consume cli-eaten -p 0 --from-end");
+    session.run("consume cli-eaten --key k2 -o json");
+    session.run("consume cli-eaten --value lue␣1");
+    session.run("consume cli-eaten --header odd=1 --committed");
+    session.run("consume cli-eaten --follow -n 5 -p 0 -p 1 -o hex -T x\\n");
+    session.run("consume cli-eaten -p 7");
+    session.run("consume cli-nobody");
+    session.run("consume cli-eaten --group cli-eaters -n 5 -T x\\n");
+    session.run("consume cli-eaten --group cli-eaters");
+    session.run("group describe cli-eaters");
+    session.run("group reset cli-eaters --topic cli-eaten:0 --shift-by -2 --execute");
+    session.run("consume cli-eaten --group cli-eaters");
+    session.run("group delete cli-eaters");
+    session.run("topic delete cli-eaten");
+    session.check("consume");
+}
+
+#[test]
+fn benches() {
+    let mut session = Session::start("bench");
+    session.numbers_vary();
+    session.run("bench produce cli-bench -n 2000 --size 50 -z lz4");
+    session.run("bench consume cli-bench -n 2000 --json");
+    session.run("bench latency cli-bench -n 20 --rate 200");
+    session.run("bench produce cli-bench --rate 0");
+    session.run("bench consume cli-nobody");
+    session.run("topic delete cli-bench");
+    session.check("bench");
+}
+
+#[test]
 fn logs_without_a_broker() {
     if std::env::var_os("MILENA_TEST_BOOTSTRAP").is_some() {
         return;

@@ -16,6 +16,8 @@ use milena_broker::{Embedded, embedded};
 pub(crate) struct Session {
     broker: Option<Embedded>,
     has_stopped: bool,
+    /// Numbers are different every time, and only which there are is compared.
+    numbers_vary: bool,
     bootstrap: String,
     folder: PathBuf,
     transcript: String,
@@ -45,13 +47,26 @@ impl Session {
             names.push((broker.directory().display().to_string(), "DATA".to_owned()));
         }
         names.push((folder.display().to_string(), "FOLDER".to_owned()));
-        let has_stopped = false;
-        Self { broker, has_stopped, bootstrap, folder, transcript: String::new(), names }
+        let (has_stopped, numbers_vary) = (false, false);
+        Self {
+            broker,
+            has_stopped,
+            numbers_vary,
+            bootstrap,
+            folder,
+            transcript: String::new(),
+            names,
+        }
     }
 
     /// A folder of this session's own.
     pub(crate) fn folder(&self) -> &Path {
         &self.folder
+    }
+
+    /// From here on only which numbers there are is compared.
+    pub(crate) fn numbers_vary(&mut self) {
+        self.numbers_vary = true;
     }
 
     /// Stops the broker.
@@ -107,6 +122,17 @@ impl Session {
             names.fold(text.to_owned(), |text, (what, name)| text.replace(what, name))
         };
         let mut renamed = rename(out);
+        if self.numbers_vary {
+            let digits = |c: char| c.is_ascii_digit() || c == '.';
+            let (said, exit) = renamed.split_at(renamed.rfind("[exit").unwrap_or(renamed.len()));
+            let words = said.split_inclusive(|c: char| !digits(c)).map(|word| {
+                match word.starts_with(|c: char| c.is_ascii_digit()) {
+                    true => "N".to_owned() + word.trim_start_matches(digits),
+                    false => word.to_owned(),
+                }
+            });
+            renamed = words.collect::<String>() + exit;
+        }
         if renamed != out && !out.starts_with(['{', '[']) {
             while renamed.contains("   ") {
                 renamed = renamed.replace("   ", "  ");
