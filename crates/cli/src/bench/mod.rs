@@ -47,7 +47,9 @@ async fn make_topic(admin: &Admin, name: &str, partitions: i32) -> Result<()> {
     for (_, created) in admin.create_topics(&[NewTopic::new(name).partitions(partitions)]).await? {
         match created {
             Err(error) if error.code() == Some(ErrorCode::TopicAlreadyExists) => {}
-            created => drop(created?),
+            created => {
+                created?;
+            }
         }
     }
     Ok(())

@@ -149,7 +149,8 @@ fn consuming() {
     session.run_with("produce cli-eaten -p 1 --whole", b"\xff\x00 no text");
     session.run("consume cli-eaten -p 0");
     session.run("consume cli-eaten -p 0 --from-offset 2 --json");
-    session.run("consume cli-eaten -p 0 --from-offset -1 -T {topic}-{partition}␣{offset}␣{time}␣{key}:␣{value}␣[{headers}]\\n");
+    let template = "{topic}-{partition}␣{offset}␣{time}␣{key}:␣{value}␣[{headers}]\\n";
+    session.run(&format!("consume cli-eaten -p 0 --from-offset -1 -T {template}"));
     session.run("consume cli-eaten -p 1 -o hex");
     session.run("consume cli-eaten -p 1 -o json -T {nothing}");
     session.run("consume cli-eaten -p 0 --from-time 2023-11-14T22:15:00Z -n 1");
