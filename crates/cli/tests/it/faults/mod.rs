@@ -1,10 +1,7 @@
 //! Faults that want a real process: signals under load, and more clients than a broker can serve.
 
-<<<<<<< HEAD
-mod copies;
-=======
 mod client;
->>>>>>> 60af436 (Produce in transactions, and show the producer through storms, stand-stills and kills)
+mod copies;
 mod groups;
 mod overload;
 mod signals;
