@@ -19,6 +19,9 @@ use crate::{
     transactions::markers::{self, Marker},
 };
 
+/// How often it is looked whether what is not committed yet still can be.
+const COMMIT_LOOK: Duration = Duration::from_secs(30);
+
 #[derive(Debug)]
 pub(crate) struct Errand {
     /// Of `__transaction_state`.
@@ -40,7 +43,7 @@ pub(crate) async fn run_errands(mut errands: UnboundedReceiver<Errand>, broker: 
 
 async fn run(broker: Arc<Broker>, errand: Errand) {
     let Errand { partition, epoch, action, pending } = errand;
-    if !is_committed(&broker, pending).await {
+    if !is_committed(&pending).await {
         return;
     }
     match action {
@@ -70,10 +73,9 @@ async fn run(broker: Arc<Broker>, errand: Errand) {
 }
 
 /// Waits for as long as this broker leads the partition.
-async fn is_committed(broker: &Broker, pending: Pending) -> bool {
+async fn is_committed(pending: &Pending) -> bool {
     loop {
-        let limit = Duration::from_millis(broker.config().network.request_timeout_ms);
-        match pending.clone().committed(limit).await {
+        match pending.clone().committed(COMMIT_LOOK).await {
             Ok(()) => return true,
             Err(CoordinatorError::NotAvailable) => {}
             Err(_) => return false,

@@ -83,6 +83,15 @@ impl Transactions {
         }));
     }
 
+    /// Goes on with a decision that was read. Nothing is written meanwhile: a core has to begin also
+    /// while its disk is full.
+    pub(super) fn carry_out_after_load(&mut self, id: &Arc<str>, scene: &mut Scene<'_>) {
+        match self.ids.get(id) {
+            Some(entry) if entry.unwritten.partitions.is_empty() => self.try_later(id, scene),
+            _ => self.carry_out(id, scene),
+        }
+    }
+
     /// Whether these markers are still to be written. What was asked for by a core that is gone is
     /// not: another has asked again, and the id's next transaction may have begun since.
     pub(crate) fn is_wanted(&self, ending: &Ending) -> bool {

@@ -175,8 +175,7 @@ impl Machine for Transactions {
         let decided = self.ids.iter().filter(|(_, it)| it.transaction.state.decision().is_some());
         let decided: Vec<_> = decided.map(|(id, _)| Arc::clone(id)).collect();
         for id in decided {
-            self.carry_out(&id, scene);
-            scene.effects.may_cut();
+            self.carry_out_after_load(&id, scene);
         }
         self.look_again(scene);
     }
