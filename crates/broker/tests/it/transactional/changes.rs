@@ -1,6 +1,9 @@
-//! What is moved and deleted under transactions.
+//! What is moved, deleted and used up under transactions.
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use milena_protocol::ErrorCode;
 
@@ -89,4 +92,56 @@ fn a_topic_that_is_deleted_holds_no_transaction_up() {
         assert_eq!(client.read_committed("t", 0).0.len(), usize::from(commits));
         assert_eq!(client.end_of("t", 0, 1), client.end_of("t", 0, 0), "nothing is open");
     }
+}
+
+#[test]
+fn fault_17_a_disk_that_is_full_for_a_while_delays_decisions_and_changes_none() {
+    let settings = "milena.journal.bytes=4194304\ntransaction.state.log.num.partitions=1\n";
+    let rig = Rig::start(settings);
+    let mut client = rig.client();
+    client.create_topic("t", 1, &[("segment.bytes", "1048576")]);
+    let mut producer = Producer::new("shop", 2);
+    assert_eq!(producer.init(&mut client).unwrap(), ErrorCode::None);
+    let disk: Arc<dyn milena_env::Disk> = rig.disk.clone();
+    let space = disk.space("/data".as_ref()).unwrap();
+    rig.disk.set_capacity(Some(space.total - space.free + (6 << 20)));
+    let full = Arc::clone(&rig.disk);
+    let release = std::thread::spawn(move || {
+        // It is full when nothing is written any more.
+        let free = || disk.space("/data".as_ref()).unwrap().free;
+        let mut last = u64::MAX;
+        while last != free() {
+            last = free();
+            std::thread::sleep(Duration::from_millis(700));
+        }
+        full.set_capacity(None);
+    });
+    let (mut expected, mut left) = (Vec::new(), 5);
+    for number in 0.. {
+        left -= i32::from(release.is_finished());
+        let value = format!("{number} {}", "x".repeat(200_000));
+        let told = producer.produce(&mut client, "t", 0, &value).unwrap();
+        assert!([ErrorCode::None, ErrorCode::KafkaStorageError].contains(&told), "{told:?}");
+        // What was begun is committed, in the end.
+        let mut ended = producer.end(&mut client, true).unwrap();
+        if ended == ErrorCode::InvalidTxnState {
+            assert_ne!(told, ErrorCode::None, "nothing was begun");
+            ended = producer.end(&mut client, false).unwrap();
+        }
+        assert_eq!(ended, ErrorCode::None);
+        if told == ErrorCode::None {
+            expected.push(value);
+        }
+        if left == 0 {
+            break;
+        }
+    }
+    release.join().unwrap();
+    assert!(expected.len() > 5, "{} were committed", expected.len());
+    carried_out(&mut client, "shop");
+    let (seen, stable) = client.read_committed("t", 0);
+    assert_eq!(stable, client.end_of("t", 0, 0));
+    let number = |value: &String| value.split(' ').next().unwrap().to_owned();
+    let [seen, expected] = [seen, expected].map(|it| it.iter().map(number).collect::<Vec<_>>());
+    assert_eq!(seen, expected);
 }
