@@ -55,17 +55,33 @@ impl Cluster {
     }
 
     fn config(&self) -> Result<ClientConfig> {
-        let mut config = ClientConfig::new(&self.bootstrap)
-            .set("client.id", "milena")?
-            .set("default.api.timeout.ms", &self.timeout_ms()?.to_string())?;
+        let mut config = self.usual_config()?;
         for (key, value) in self.settings()? {
             config = config.set(key, value)?;
         }
         Ok(config)
     }
 
+    fn usual_config(&self) -> Result<ClientConfig> {
+        let config = ClientConfig::new(&self.bootstrap)
+            .set("client.id", "milena")?
+            .set("default.api.timeout.ms", &self.timeout_ms()?.to_string())?;
+        Ok(config)
+    }
+
     pub(crate) fn admin(&self) -> Result<Admin> {
         Ok(Admin::connect(&self.config()?)?)
+    }
+
+    /// An admin client beside a producer or consumer, whose own settings it does not know.
+    pub(crate) fn admin_beside(&self) -> Result<Admin> {
+        let mut config = self.usual_config()?;
+        for (key, value) in self.settings()? {
+            if let Ok(better) = config.clone().set(key, value) {
+                config = better;
+            }
+        }
+        Ok(Admin::connect(&config)?)
     }
 
     /// Runs a command on a runtime of its own, until it is done or interrupted.

@@ -39,7 +39,7 @@ pub(super) fn run(arguments: &Arguments, cluster: &Cluster) -> Result<Answer> {
     }
     cluster.run(async {
         let mut partitions = Vec::new();
-        for (name, topic) in cluster.admin()?.describe_topics(&[&arguments.topic]).await? {
+        for (name, topic) in cluster.admin_beside()?.describe_topics(&[&arguments.topic]).await? {
             let name: Arc<str> = (*name).into();
             let all = topic?.partitions;
             partitions

@@ -48,7 +48,7 @@ pub(super) fn run(arguments: &Arguments, cluster: &Cluster) -> Result<Answer> {
     }
     let patience = Duration::from_millis(cluster.timeout_ms()?);
     cluster.run(async {
-        make_topic(&cluster.admin()?, &arguments.topic, 1).await?;
+        make_topic(&cluster.admin_beside()?, &arguments.topic, 1).await?;
         let clock: Arc<dyn Clock> = Arc::new(RealClock);
         let producer = Producer::new(sending)?;
         let value = value(arguments.size);

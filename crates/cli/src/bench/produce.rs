@@ -45,7 +45,7 @@ pub(super) fn run(arguments: &Arguments, cluster: &Cluster) -> Result<Answer> {
     }
     let config = arguments.how.config(cluster)?;
     cluster.run(async {
-        make_topic(&cluster.admin()?, &arguments.topic, arguments.partitions).await?;
+        make_topic(&cluster.admin_beside()?, &arguments.topic, arguments.partitions).await?;
         let clock: Arc<dyn Clock> = Arc::new(RealClock);
         let producer = Producer::new(config)?;
         let value = value(arguments.size);

@@ -61,7 +61,7 @@ pub(crate) fn run(arguments: &Arguments, cluster: &Cluster) -> Result<()> {
     let format = arguments.shape.format(cluster.screen().json)?;
     let filter = arguments.filter.compiled()?;
     cluster.run(async {
-        let admin = cluster.admin()?;
+        let admin = cluster.admin_beside()?;
         let consumer = Consumer::new(config(arguments, cluster)?)?;
         let mut reading = Reading { consumer, ends: BTreeMap::new(), next: BTreeMap::new() };
         tokio::select! {

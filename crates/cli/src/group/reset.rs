@@ -1,6 +1,10 @@
 //! `milena group reset`: sets how far a group has read, in all the ways of Kafka's own tool.
 
-use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::PathBuf,
+    sync::Arc,
+};
 
 use milena_client::{
     CommittedOffset, TopicPartition,
@@ -72,34 +76,41 @@ struct Known {
 }
 
 pub(super) async fn run(arguments: &Arguments, admin: &Admin) -> Result<Answer> {
-    let to = &arguments.to;
     let known = look(arguments, admin).await?;
-    let mut table = Table::new(&["partition", "from", "to", "start", "end"]);
-    let mut new = Vec::new();
-    for (partition, known) in &known {
-        let Some(offset) = offset(to, known) else { continue };
-        table.row([
-            json!(partition.to_string()),
-            json!(known.committed),
-            json!(offset),
-            json!(known.start),
-            json!(known.end),
-        ]);
-        new.push((partition.clone(), CommittedOffset::from(offset)));
-    }
-    if new.is_empty() {
+    let wanted = known.iter().filter_map(|(partition, known)| {
+        let offset = offset(&arguments.to, known)?;
+        Some((partition.clone(), CommittedOffset::from(offset)))
+    });
+    let wanted: Vec<_> = wanted.collect();
+    if wanted.is_empty() {
         let what = format!("group {} has read nothing that could be reset", arguments.group);
         return Err(Failure::new(Exit::Refused, what).hint("name topics with --topic"));
     }
     let mut answer = Answer::default();
+    let mut refused = BTreeSet::new();
     if arguments.execute {
-        for (_, set) in admin.alter_group_offsets(&arguments.group, &new).await? {
-            answer.take(set);
+        for (partition, set) in admin.alter_group_offsets(&arguments.group, &wanted).await? {
+            if answer.take(set).is_none() {
+                refused.insert(partition);
+            }
         }
-        Ok(Answer::table(table).and(answer))
-    } else {
-        Ok(Answer::table(table).note("Nothing was changed; --execute does it."))
     }
+    let mut table = Table::new(&["partition", "from", "to", "start", "end"]);
+    for (partition, to) in wanted.iter().filter(|(partition, _)| !refused.contains(partition)) {
+        let known = known.get(partition).copied().unwrap_or_default();
+        table.row([
+            json!(partition.to_string()),
+            json!(known.committed),
+            json!(to.offset),
+            json!(known.start),
+            json!(known.end),
+        ]);
+    }
+    let shown = Answer::table(table).and(answer);
+    Ok(match arguments.execute {
+        true => shown,
+        false => shown.note("Nothing was changed; --execute does it."),
+    })
 }
 
 /// Where a partition is to be read from; nothing if it stays as it is. Within what there is.

@@ -172,6 +172,33 @@ fn consuming() {
 }
 
 #[test]
+fn members_of_groups() {
+    let mut session = Session::start("members");
+    session.quietly("topic create cli-shared --partitions 2");
+    session.run_with("produce cli-shared -p 1", b"one\ntwo\n");
+    for (group, protocol) in [("cli-classic", "classic"), ("cli-modern", "consumer")] {
+        let settings = format!("-X group.protocol={protocol} -X auto.commit.interval.ms=100");
+        let line = format!("consume cli-shared --follow --group {group} {settings}");
+        let member = session.begin(&line);
+        let describe = format!("group describe {group}");
+        // It commits now and then.
+        let has_read = |said: &str| said.contains("cli-shared-1          2    2    0");
+        session.until(&describe, |said| {
+            said.contains("Stable") && has_read(said) && said.contains("cli-shared-0          0")
+        });
+        session.run(&describe);
+        session.run(&format!("group delete {group}"));
+        session.run(&format!("group reset {group} --topic cli-shared --to-earliest --execute"));
+        // Whoever is interrupted leaves.
+        assert_eq!(member.interrupt(), Some(0));
+        session.run(&describe);
+        session.run(&format!("group delete {group}"));
+    }
+    session.quietly("topic delete cli-shared");
+    session.check("members");
+}
+
+#[test]
 fn benches() {
     let mut session = Session::start("bench");
     session.numbers_vary();

@@ -8,10 +8,33 @@ use std::{
     fs,
     io::Write,
     path::{Path, PathBuf},
-    process::{Command, Stdio},
+    process::{Child, Command, Stdio},
+    time::{Duration, Instant},
 };
 
 use milena_broker::{Embedded, embedded};
+
+/// How long to wait for what comes sooner or later.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A command in the background.
+pub(crate) struct Background(Child);
+
+impl Background {
+    /// Interrupts it, as a person at the terminal does, and gives the code that it ends with.
+    pub(crate) fn interrupt(mut self) -> Option<i32> {
+        let pid = rustix::process::Pid::from_child(&self.0);
+        rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
+        self.0.wait().unwrap().code()
+    }
+}
+
+impl Drop for Background {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
 
 pub(crate) struct Session {
     broker: Option<Embedded>,
@@ -103,6 +126,23 @@ impl Session {
         }
         self.transcript.push('\n');
         out
+    }
+
+    /// Starts a command that goes on in the background; its output goes nowhere.
+    pub(crate) fn begin(&mut self, line: &str) -> Background {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_milena"));
+        command.env("MILENA_BOOTSTRAP", &self.bootstrap).args(line.split(' '));
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        self.transcript.push_str(&format!("$ milena {line} &\n\n"));
+        Background(command.spawn().unwrap())
+    }
+
+    /// Runs a command again and again, without a trace, until what it says is what was waited for.
+    pub(crate) fn until(&mut self, line: &str, is_it: impl Fn(&str) -> bool) {
+        let began = Instant::now();
+        while !is_it(&self.quietly(line)) {
+            assert!(began.elapsed() < PATIENCE, "{line}: {}", self.quietly(line));
+        }
     }
 
     /// Runs a command that shall not be in the transcript.
@@ -221,12 +261,19 @@ fn masked(word: &str) -> String {
         && word.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte))
         && word.bytes().any(|byte| byte.is_ascii_uppercase())
         && word.bytes().any(|byte| byte.is_ascii_lowercase());
+    // A member's id.
+    let is_member = word.len() > 36
+        && word
+            .get(word.len() - 36..)
+            .is_some_and(|uuid| uuid.bytes().all(|byte| byte.is_ascii_hexdigit() || byte == b'-'));
     // A free byte count, or another large number of the machine.
     let is_large = word.len() >= 10 && word.bytes().all(|byte| byte.is_ascii_digit());
     if is_time {
         "TIME".to_owned() + &" ".repeat(20)
     } else if is_stamp {
         "STAMP........".to_owned()
+    } else if is_member {
+        word.get(..word.len() - 36).unwrap_or_default().to_owned() + &"#".repeat(36)
     } else if is_id {
         "ID....................".to_owned()
     } else if is_large {
