@@ -83,8 +83,8 @@ impl Transactions {
         }));
     }
 
-    /// Goes on with a decision that was read. Nothing is written meanwhile: a core has to begin also
-    /// while its disk is full.
+    /// Goes on with a decision that was read. Nothing is written meanwhile: a core has to begin
+    /// also while its disk is full.
     pub(super) fn carry_out_after_load(&mut self, id: &Arc<str>, scene: &mut Scene<'_>) {
         match self.ids.get(id) {
             Some(entry) if entry.unwritten.partitions.is_empty() => self.try_later(id, scene),
