@@ -13,6 +13,7 @@ mkdir "$fresh/protocol" "$fresh/broker" "$fresh/client"
 "$here/oracle" batches "$fresh/protocol/batches.jsonl.zst"
 "$here/oracle" assignments "$fresh/broker/assignments.jsonl.zst"
 "$here/oracle" client-assignments "$fresh/client/assignments.jsonl.zst"
+"$here/oracle" partitions "$fresh/client/partitions.jsonl.zst"
 "$here/oracle" patterns "$fresh/broker/patterns.jsonl.zst"
 status=0
 for file in "$fresh"/*/*; do

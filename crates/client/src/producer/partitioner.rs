@@ -116,6 +116,24 @@ mod test {
         }
     }
 
+    /// `tests/fixtures/partitions.jsonl.zst` was written by `tests/oracle/run.sh`.
+    #[test]
+    fn keys_have_the_partitions_that_kafkas_producer_chooses() {
+        const FIXTURE: &[u8] = include_bytes!("../../tests/fixtures/partitions.jsonl.zst");
+        let text = String::from_utf8(zstd::decode_all(FIXTURE).unwrap()).unwrap();
+        for line in text.lines() {
+            let line: serde_json::Value = serde_json::from_str(line).unwrap();
+            let hex = line["key"].as_str().unwrap().as_bytes();
+            let digit = |digit: u8| (digit as char).to_digit(16).unwrap() as u8;
+            let (pairs, _) = hex.as_chunks::<2>();
+            let key: Vec<u8> = pairs.iter().map(|[a, b]| digit(*a) << 4 | digit(*b)).collect();
+            let partitions = line["partitions"].as_u64().unwrap() as usize;
+            let chosen = i64::from(partition_of(&key, partitions));
+            assert_eq!(Some(chosen), line["partition"].as_i64(), "{line}");
+        }
+        assert!(text.lines().count() >= 500);
+    }
+
     #[test]
     fn without_keys_all_partitions_get_the_same_in_full_batches() {
         let (mut sticky, mut random) = (Sticky::default(), Random::from_seed(5));

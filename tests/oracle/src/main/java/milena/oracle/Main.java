@@ -16,6 +16,7 @@ public final class Main {
                     BatchText.compare(Path.of(arguments[1]), Path.of(arguments[2]));
             case "assignments" -> Assignments.write(Path.of(arguments[1]));
             case "client-assignments" -> ClientAssignments.write(Path.of(arguments[1]));
+            case "partitions" -> Partitions.write(Path.of(arguments[1]));
             case "patterns" -> Patterns.write(Path.of(arguments[1]));
             case "decisions" -> Decisions.write(Path.of(arguments[1]));
             case "directory" ->
@@ -39,6 +40,7 @@ usage:
   compare-batches FILE FILE            whether two such files say the same
   assignments FILE                     what Kafka's assignors make of random groups
   client-assignments FILE              what the assignors of Kafka's client make of random groups
+  partitions FILE                      which partitions Kafka's producer chooses for random keys
   patterns FILE                        which topics random patterns mean to Kafka
   decisions FILE                       what Kafka's log decides about random epochs and producers
   directory BOOTSTRAP STAGE DATA       fills the data directory of a running Kafka
