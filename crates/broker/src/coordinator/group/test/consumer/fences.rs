@@ -1,5 +1,7 @@
 //! Who may not speak for a member, and what is refused.
 
+use milena_protocol::{ProducerId, Uuid};
+
 use super::{super::Rig, Consumer, by_topic, nothing_new, send, settle};
 use crate::coordinator::group::{
     GroupError,
@@ -154,4 +156,41 @@ fn a_member_commits_in_its_epoch_and_what_it_has_had_also_later() {
     one.leave(&mut rig, -1).unwrap();
     two.leave(&mut rig, -1).unwrap();
     commit(&mut rig, "", -1, kept, 9).unwrap();
+}
+
+#[test]
+fn a_transaction_commits_as_its_consumer_would_or_as_nobody() {
+    let mut rig = Rig::new(&[]);
+    let topic = rig.topic("t", 2);
+    let (mut one, mut two) = (Consumer::new("one", &["t"]), Consumer::new("two", &["t"]));
+    one.join(&mut rig).unwrap();
+    let early = one.epoch;
+    two.join(&mut rig).unwrap();
+    settle(&mut rig, &mut [&mut one, &mut two]);
+    let kept = one.has.first().unwrap().1;
+    let commit = |rig: &mut Rig, member_id, instance_id, generation, (id, index)| {
+        let committer = Committer { member_id, instance_id, generation, version: i16::MAX };
+        let partition = PartitionCommit { index, offset: 1, leader_epoch: -1, metadata: "" };
+        let topics = vec![TopicCommit { name: "t", id, partitions: vec![partition] }];
+        let request = CommitRequest { group: "g", committer, retention_ms: -1, topics };
+        rig.happens(|groups, scene| groups.commit_in_transaction(ProducerId(9), &request, scene))
+    };
+    commit(&mut rig, "one", None, one.epoch, (topic, kept)).unwrap();
+    commit(&mut rig, "one", None, early, (topic, kept)).unwrap();
+    // Older producers do not say whose offsets they are.
+    commit(&mut rig, "", None, -1, (topic, 1 - kept)).unwrap();
+    let illegal = |told| assert!(matches!(told, Err(GroupError::IllegalGeneration)), "{told:?}");
+    illegal(commit(&mut rig, "one", None, early, (topic, 1 - kept)));
+    illegal(commit(&mut rig, "one", None, one.epoch + 1, (topic, kept)));
+    illegal(commit(&mut rig, "one", None, early, (Uuid::ZERO, kept)));
+    for (member, instance, epoch) in
+        [("three", None, 1), ("", None, 0), ("three", None, -1), ("", Some("i"), -1)]
+    {
+        let told = commit(&mut rig, member, instance, epoch, (topic, kept));
+        assert!(matches!(told, Err(GroupError::UnknownMemberId(_))), "{member} {epoch}: {told:?}");
+    }
+    let pending = rig.groups.fetch("g", None, -1, |committed, pending| {
+        (committed.is_empty(), [0, 1].map(|index| pending.is_pending("g", "t", index)))
+    });
+    assert_eq!(pending.unwrap(), Some((true, [true; 2])), "none of it counts yet");
 }
