@@ -104,7 +104,7 @@ impl Client {
     }
 
     /// Waits until nothing of a partition is open.
-    fn all_is_stable(&mut self, topic: &str, partition: i32) {
+    pub(super) fn all_is_stable(&mut self, topic: &str, partition: i32) {
         let began = Instant::now();
         while self.end_of(topic, partition, 1) < self.end_of(topic, partition, 0) {
             assert!(began.elapsed() < Duration::from_secs(20), "a transaction hangs");

@@ -12,7 +12,7 @@ use std::{
         atomic::{AtomicBool, Ordering},
     },
     thread::sleep,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use milena_env::Random;
@@ -31,6 +31,8 @@ const GROUP: &str = "copiers";
 /// Each has a copier.
 const PARTITIONS: i32 = 4;
 const RECORDS: i64 = 4000;
+/// For what is open to end after the last kill.
+const PATIENCE: Duration = Duration::from_secs(60);
 const SETTINGS: [&str; 2] = ["milena.journal.bytes=4194304", "offsets.topic.num.partitions=1"];
 
 #[derive(Debug)]
@@ -162,7 +164,8 @@ fn fault_31_each_record_has_one_committed_copy_however_often_brokers_and_copiers
 
 /// Every record below the group's offsets has one copy, and no other record has any.
 fn check(client: &mut Client) -> usize {
-    let mut seen = Vec::new();
+    let (mut seen, begin) = (Vec::new(), Instant::now());
+    let still = || assert!(begin.elapsed() < PATIENCE, "something stays open");
     for partition in 0..PARTITIONS {
         // Whoever was lost last left a transaction open, and an offset with it.
         let mut producer = Producer::new(&format!("copier-{partition}"), 0);
@@ -175,6 +178,7 @@ fn check(client: &mut Client) -> usize {
                 seen.extend(values);
                 break;
             }
+            still();
         }
     }
     let mut expected = Vec::new();
@@ -184,6 +188,7 @@ fn check(client: &mut Client) -> usize {
             if told != Err(ErrorCode::UnstableOffsetCommit) {
                 break told.unwrap();
             }
+            still();
         };
         expected.extend((0..offset).map(|number| format!("{partition}-{number}")));
     }
