@@ -10,8 +10,8 @@ here="$(cd "$(dirname "$0")" && pwd)"
 cd "$here"
 . ../kafka/rig.sh
 all=(kcat librdkafka kafka-python aiokafka franz-go java console rskafka
-    groups-{java,librdkafka,franz-go,sarama,kafka-go,kafka-python,aiokafka,kafkajs,console}
-    groups-{java,librdkafka,franz-go}-consumer
+    groups-{java,librdkafka,franz-go,sarama,kafka-go,kafka-python,aiokafka,kafkajs,console,milena,mixed}
+    groups-{java,librdkafka,franz-go,milena,mixed}-consumer
     connect streams
     transactions-{java,librdkafka,franz-go,sarama,aiokafka,console,copier,streams})
 [ $# -gt 0 ] || set -- "${all[@]}"
@@ -62,6 +62,11 @@ build() {
             javac -d "$cache/java" -cp "$KAFKA_LIBS/*" java/Member.java java/Copier.java java/Orders.java
             ;;
         franz-go | sarama | kafka-go) (cd go && go build -o "$cache/go/" "./member/$1") ;;
+        milena)
+            CARGO_TARGET_DIR="$cache/milena" cargo build -q --release \
+                --manifest-path ../../Cargo.toml -p milena-client --example member
+            ;;
+        mixed) build java && build milena ;;
         kafkajs)
             mkdir -p "$cache/node"
             cp node/* "$cache/node/"

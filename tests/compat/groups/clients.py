@@ -1,4 +1,5 @@
 """Which stories there are: a client's protocols, each with how its members commit."""
+import itertools
 import os
 import sys
 
@@ -17,16 +18,24 @@ CLIENTS = {
     "kafka-python": [("range", "auto"), ("cooperative-sticky", "manual")],
     "aiokafka": [("roundrobin", "auto"), ("sticky", "manual")],
     "kafkajs": [("roundrobin", "auto"), ("roundrobin", "manual")],
+    "milena": [("range", "auto"), ("roundrobin", "manual"), ("sticky", "manual"),
+               ("cooperative-sticky", "auto"), ("static-range", "auto")],
+    # Our own beside Kafka's: each may lead the other.
+    "mixed": [("range", "manual"), ("roundrobin", "auto"), ("sticky", "auto"),
+              ("cooperative-sticky", "auto"), ("static-sticky", "manual")],
     # The broker assigns: by these assignors of its own, or by the one that it prefers.
     "java-consumer": [("consumer-uniform", "auto"), ("consumer-range", "manual")],
     "librdkafka-consumer": [("consumer", "manual"), ("consumer", "auto")],
     "franz-go-consumer": [("consumer", "manual")],
+    "milena-consumer": [("consumer-uniform", "auto"), ("consumer-range", "manual")],
+    "mixed-consumer": [("consumer", "auto"), ("consumer-range", "manual")],
 }
 
 PROGRAMS = {
     "java": ["java", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-Xmx128m",
              f"-Dlog4j2.configurationFile={HERE}/../kafka/log4j2.xml", "-Dkafka.log.level=WARN",
              "-cp", f"{BUILT}/java:{os.environ.get('KAFKA_LIBS')}/*", "Member"],
+    "milena": [f"{BUILT}/milena/release/examples/member"],
     "franz-go": [f"{BUILT}/go/franz-go"],
     "sarama": [f"{BUILT}/go/sarama"],
     "kafka-go": [f"{BUILT}/go/kafka-go"],
@@ -37,5 +46,10 @@ PROGRAMS = {
 }
 
 
+# Who comes next in a mixed group.
+MIXED = itertools.cycle(["milena", "java"])
+
+
 def command(client, *arguments):
-    return [*PROGRAMS[client.removesuffix("-consumer")], *arguments]
+    client = client.removesuffix("-consumer")
+    return [*PROGRAMS[next(MIXED) if client == "mixed" else client], *arguments]
