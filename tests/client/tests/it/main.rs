@@ -9,6 +9,7 @@
 
 mod admin;
 mod consume;
+mod examples;
 mod faults;
 mod groups;
 mod produce;
