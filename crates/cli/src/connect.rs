@@ -9,6 +9,9 @@ use crate::{
     output::Screen,
 };
 
+/// Apart from what each command has of its own.
+const HEADING: &str = "Options of all commands";
+
 /// What all commands that ask a cluster understand.
 #[derive(Clone, Debug, clap::Args)]
 pub(crate) struct Cluster {
@@ -19,17 +22,18 @@ pub(crate) struct Cluster {
         global = true,
         env = "MILENA_BOOTSTRAP",
         default_value = "127.0.0.1:9092",
-        value_name = "HOST:PORT"
+        value_name = "HOST:PORT",
+        help_heading = HEADING
     )]
     bootstrap: String,
     /// How long to wait for an answer, in seconds.
-    #[arg(long, global = true, default_value_t = 15.0, value_name = "SECONDS")]
+    #[arg(long, global = true, default_value_t = 15.0, value_name = "SECONDS", help_heading = HEADING)]
     timeout: f64,
     /// A setting of the client, by Kafka's key.
-    #[arg(long = "client-config", short = 'X', global = true, value_name = "KEY=VALUE")]
+    #[arg(long = "client-config", short = 'X', global = true, value_name = "KEY=VALUE", help_heading = HEADING)]
     client_settings: Vec<String>,
     /// Print JSON.
-    #[arg(long, global = true)]
+    #[arg(long, global = true, help_heading = HEADING)]
     json: bool,
 }
 
