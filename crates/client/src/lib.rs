@@ -4,7 +4,6 @@
 //! leads what. Producer, consumer and admin stand on these.
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
-#![allow(dead_code, unused_imports, reason = "producer, consumer and admin are being built on it")]
 
 pub mod admin;
 mod cluster;
