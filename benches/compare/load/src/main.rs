@@ -1,5 +1,5 @@
-//! Load on a broker, mostly on its coordinators, spoken in Kafka's protocol over blocking sockets, so that
-//! the load itself costs little. Prints one line of figures.
+//! Load on a broker, mostly on its coordinators, spoken in Kafka's protocol over blocking sockets,
+//! so that the load itself costs little. Prints one line of figures.
 //!
 //!     milena-load SERVER commits SECONDS CONNECTIONS
 //!     milena-load SERVER heartbeats SECONDS GROUPS MEMBERS_EACH PARTITIONS

@@ -26,6 +26,7 @@ use super::{
 use crate::{
     cluster::View,
     error::{Error, Result},
+    producer::GroupMember,
 };
 
 /// A consumer without its records. Copies speak of the same one.
@@ -203,6 +204,24 @@ impl ConsumerHandle {
         };
         let position = partitions.position(partition).ok().flatten()?;
         Some((end - position.offset).max(0))
+    }
+
+    /// How far `poll` has given records up to now: what [`commit`](Self::commit) would commit, and
+    /// what a producer commits in a transaction.
+    #[must_use]
+    pub fn positions(&self) -> Offsets {
+        self.shared.partitions().positions()
+    }
+
+    /// As whom a producer commits offsets in a transaction, so that a member that was replaced
+    /// cannot. Nobody without a group.
+    #[must_use]
+    pub fn group_member(&self) -> Option<GroupMember> {
+        let group_id = self.shared.config.group_id.as_deref()?;
+        let identity = self.shared.membership.identity();
+        let mut member = GroupMember::group(group_id).member(&identity.id, identity.epoch);
+        member.group_instance_id = identity.instance_id;
+        Some(member)
     }
 
     /// Commits what `poll` has given up to now, and waits until that is done. Dropping the future
