@@ -1,7 +1,7 @@
 //! The client's own producer while the broker is killed.
 //!
-//! `MILENA_KILLS=30 cargo test --release -p milena --test it the_clients_producer -- --nocapture` is
-//! the long form.
+//! `MILENA_KILLS=30 cargo test --release -p milena --test it the_clients -- --nocapture` is the
+//! long form.
 
 use std::{
     sync::{

@@ -205,6 +205,31 @@ fn a_batch_that_is_refused_for_good_takes_no_other_with_it() {
 }
 
 #[test]
+fn what_failed_is_sent_again_one_by_one_and_nothing_new_before_it() {
+    let mut world = World::new();
+    let append = Event::Append { partition: 0, len: 590 };
+    for _ in 0..3 {
+        world.happen(&append);
+        world.happen(&Event::Wait { ms: 5 });
+        world.happen(&Event::Send);
+    }
+    for _ in 0..3 {
+        world.happen(&Event::Refuse);
+    }
+    world.happen(&append);
+    world.happen(&Event::Wait { ms: 200 });
+    for sequence in 0..2 {
+        world.happen(&Event::Send);
+        world.happen(&Event::Send);
+        assert_eq!(world.under_way.len(), 1, "the next one waits for this one's answer");
+        assert_eq!(world.under_way[0][0].0.stamp.unwrap().sequence, sequence);
+        world.happen(&Event::Arrive);
+    }
+    world.end();
+    assert_eq!(world.logs[0].values, world.sent[0]);
+}
+
+#[test]
 fn the_last_epoch_is_followed_by_another_id() {
     let mut accumulator = accumulator(rules());
     accumulator.identify(identity(i16::MAX));
