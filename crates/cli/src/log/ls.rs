@@ -1,8 +1,11 @@
 //! `milena log ls`
 
+use std::collections::BTreeMap;
+
 use milena_storage::{
+    checkpoints::load_offsets,
     inspect::{FoundPartition, FoundSegment, Survey},
-    names::Mark,
+    names::{LOG_START_OFFSETS, Mark},
 };
 use serde_json::{Value, json};
 
@@ -25,7 +28,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<Answer> {
     let survey = arguments.place.survey()?;
     let answer = match &arguments.partition {
         Some(name) => segments(arguments.place.find(&survey, name)?)?,
-        None => partitions(&survey)?,
+        None => partitions(arguments, &survey)?,
     };
     Ok(match unseen(&survey) {
         Some(note) => answer.note(note),
@@ -33,7 +36,17 @@ pub(super) fn run(arguments: &Arguments) -> Result<Answer> {
     })
 }
 
-fn partitions(survey: &Survey) -> Result<Answer> {
+fn partitions(arguments: &Arguments, survey: &Survey) -> Result<Answer> {
+    // Records before these were deleted, though their segment may still be there.
+    let starts = arguments.place.data.join(LOG_START_OFFSETS);
+    let starts = load_offsets(disk(), &starts)?;
+    let starts = starts.iter().map(|start| ((start.topic.as_str(), start.partition), start.offset));
+    let starts: BTreeMap<_, _> = starts.collect();
+    let start = |found: &FoundPartition| {
+        let first = found.segments.first()?.base_offset;
+        let start = starts.get(&(found.topic.as_str(), found.partition)).copied();
+        Some(start.unwrap_or(first).max(first).0)
+    };
     let columns = ["partition", "topic_id", "segments", "start", "end", "bytes", "is"];
     let mut table = Table::new(&columns);
     for found in &survey.partitions {
@@ -42,7 +55,7 @@ fn partitions(survey: &Survey) -> Result<Answer> {
             json!(format!("{}-{}", found.topic, found.partition)),
             json!(found.topic_id.map(|id| id.to_string())),
             json!(found.segments.len()),
-            json!(found.segments.first().map(|segment| segment.base_offset.0)),
+            json!(start(found)),
             end.unwrap_or(Value::Null),
             json!(found.log_bytes()),
             json!(match found.mark {
