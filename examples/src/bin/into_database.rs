@@ -1,10 +1,10 @@
 //! Books the transfers of the topic `transfers` in a database, each exactly once:
 //! `cargo run --bin into_database`. A transfer's key is its number, its value `ACCOUNT AMOUNT`.
 //!
-//! Two things make it so, and either would do for one of two troubles. What a record does and how
-//! far has been read are written in one transaction of the database, so that a crash loses or
-//! repeats neither: the group's own offsets are not used. And a table of seen numbers, with a unique
-//! index, finds the transfer that its sender sent twice.
+//! Two things make it so, each against one trouble. What a record does and how far has been read
+//! are written in one transaction of the database, so that a crash loses or repeats neither: a
+//! group's offsets are not used. And a table of seen numbers, with a unique index, finds the
+//! transfer that its sender sent twice.
 
 use std::{path::Path, time::Duration};
 
