@@ -27,10 +27,22 @@ pub(crate) struct Cluster {
     )]
     bootstrap: String,
     /// How long to wait for an answer, in seconds.
-    #[arg(long, global = true, default_value_t = 15.0, value_name = "SECONDS", help_heading = HEADING)]
+    #[arg(
+        long,
+        global = true,
+        default_value_t = 15.0,
+        value_name = "SECONDS",
+        help_heading = HEADING
+    )]
     timeout: f64,
     /// A setting of the client, by Kafka's key.
-    #[arg(long = "client-config", short = 'X', global = true, value_name = "KEY=VALUE", help_heading = HEADING)]
+    #[arg(
+        long = "client-config",
+        short = 'X',
+        global = true,
+        value_name = "KEY=VALUE",
+        help_heading = HEADING
+    )]
     client_settings: Vec<String>,
     /// Print JSON.
     #[arg(long, global = true, help_heading = HEADING)]
