@@ -30,6 +30,16 @@ pub(super) type Known = BTreeMap<(CoordinatorKind, Box<str>), Broker>;
 impl Cluster {
     /// The coordinator, which is asked for if it is not known. One attempt.
     pub(crate) async fn coordinator(&self, kind: CoordinatorKind, key: &str) -> Result<Arc<Node>> {
+        self.coordinator_on(kind, key, Lane::Coordination).await
+    }
+
+    /// The same for requests of another lane.
+    pub(crate) async fn coordinator_on(
+        &self,
+        kind: CoordinatorKind,
+        key: &str,
+        lane: Lane,
+    ) -> Result<Arc<Node>> {
         let known = self.known().get(&(kind, key.into())).cloned();
         let broker = match known {
             Some(broker) => broker,
@@ -39,7 +49,7 @@ impl Cluster {
                 broker
             }
         };
-        Ok(self.node_at(&broker, Lane::Coordination))
+        Ok(self.node_at(&broker, lane))
     }
 
     /// It is another one now, or cannot be reached.

@@ -46,6 +46,8 @@ pub(crate) struct Cluster {
 pub(crate) enum Lane {
     Data,
     Coordination,
+    /// Joining waits for all members of a group, and commits must not wait behind it.
+    Joining,
 }
 
 #[derive(Debug)]

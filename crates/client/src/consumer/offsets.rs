@@ -20,7 +20,7 @@ use super::{
     types::{epoch, known},
 };
 use crate::{
-    cluster::{Cluster, CoordinatorKind, Node},
+    cluster::{Cluster, CoordinatorKind, Lane, Node},
     error::{Error, Result},
     network::{OffsetCommit, OffsetFetch},
 };
@@ -36,8 +36,18 @@ pub(super) async fn at_coordinator<T, F: Future<Output = Result<T>>>(
     group_id: &str,
     call: impl FnOnce(Arc<Node>) -> F,
 ) -> Result<T> {
+    at_coordinator_on(Lane::Coordination, cluster, group_id, call).await
+}
+
+/// The same for requests that wait for others.
+pub(super) async fn at_coordinator_on<T, F: Future<Output = Result<T>>>(
+    lane: Lane,
+    cluster: &Cluster,
+    group_id: &str,
+    call: impl FnOnce(Arc<Node>) -> F,
+) -> Result<T> {
     let kind = CoordinatorKind::Group;
-    let done = match cluster.coordinator(kind, group_id).await {
+    let done = match cluster.coordinator_on(kind, group_id, lane).await {
         Ok(node) => call(node).await,
         Err(error) => Err(error),
     };

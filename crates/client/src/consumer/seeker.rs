@@ -1,7 +1,7 @@
 //! The task that finds out where partitions stand, so that they can be fetched: it asks the group
 //! and the leaders, and sees to it that every broker in use has a fetcher.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use milena_env::timer;
 use tokio::task::JoinHandle;
@@ -20,6 +20,8 @@ pub(super) async fn seek_on(shared: Arc<Shared>) {
     let mut views = shared.cluster.watch();
     let mut changed = shared.changed.subscribe();
     let mut fetchers: BTreeMap<i32, JoinHandle<()>> = BTreeMap::new();
+    // How often in vain, and when next, it was looked who leads what.
+    let (mut blind, mut look_at) = (0, Duration::ZERO);
     while !shared.is_closed() {
         changed.borrow_and_update();
         let view = Arc::clone(&views.borrow_and_update());
@@ -49,8 +51,14 @@ pub(super) async fn seek_on(shared: Arc<Shared>) {
         }
         let mut wait = shared.config.client.metadata_max_idle / 2;
         if lookups.is_blind {
-            shared.cluster.refresh();
-            wait = wait.min(shared.config.client.metadata_max_age);
+            if now >= look_at {
+                shared.cluster.refresh();
+                look_at = now + shared.cluster.retry_pause(blind);
+                blind += 1;
+            }
+            wait = wait.min(look_at.saturating_sub(now));
+        } else {
+            blind = 0;
         }
         wait = next.map_or(wait, |next| wait.min(next - now));
         let something = async {

@@ -18,7 +18,10 @@ use milena_protocol::{
 
 use super::{
     super::{
-        TopicPartition, assignor::Assignment, fetch::milliseconds, offsets::at_coordinator,
+        TopicPartition,
+        assignor::Assignment,
+        fetch::milliseconds,
+        offsets::{at_coordinator, at_coordinator_on},
         shared::Shared,
     },
     Subscription,
@@ -28,7 +31,7 @@ use super::{
     modern::{Beat, Beaten},
 };
 use crate::{
-    cluster::Node,
+    cluster::{Lane, Node},
     error::{Error, Result},
     network::{ConsumerGroupHeartbeat, Heartbeat, JoinGroup, LeaveGroup, SyncGroup},
 };
@@ -113,7 +116,7 @@ pub(super) async fn join(
             .collect(),
         reason: Some(reason),
     };
-    at_coordinator(&shared.cluster, group_id(shared), async |node: Arc<Node>| {
+    at_coordinator_on(Lane::Joining, &shared.cluster, group_id(shared), async |node: Arc<Node>| {
         let connection = node.connection().await?;
         let version = connection.version::<JoinGroup>()?;
         let limit = join_limit(shared);
@@ -158,7 +161,7 @@ pub(super) async fn sync(
             .map(|(member_id, assignment)| SyncGroupRequestAssignment { member_id, assignment })
             .collect(),
     };
-    at_coordinator(&shared.cluster, group_id(shared), async |node: Arc<Node>| {
+    at_coordinator_on(Lane::Joining, &shared.cluster, group_id(shared), async |node: Arc<Node>| {
         let connection = node.connection().await?;
         let version = connection.version::<SyncGroup>()?;
         let limit = join_limit(shared);

@@ -231,7 +231,7 @@ impl Partitions {
         if state.incarnation == incarnation {
             state.back_off(now, pause);
             if !is_again {
-                self.errors.push_back(error.clone());
+                self.tell(error.clone());
             }
         }
     }

@@ -31,6 +31,9 @@ use crate::{
     error::{Error, Result},
 };
 
+/// How many errors wait to be polled; those that come later are told when they come again.
+const ERRORS_MAX: usize = 64;
+
 /// What does not change while a consumer lives.
 #[derive(Clone, Debug)]
 pub(crate) struct Rules {
@@ -284,7 +287,7 @@ impl Partitions {
                 state.preferred = None;
                 state.back_off(now, pause);
                 if error != ErrorCode::UnknownServerError && !failure.is_retriable() {
-                    self.errors.push_back(failure);
+                    self.tell(failure);
                     return false;
                 }
                 true
@@ -378,6 +381,12 @@ impl Partitions {
         }
         may_fetch |= was_full && self.bytes < self.rules.bytes_max;
         (records, may_fetch)
+    }
+
+    fn tell(&mut self, error: Error) {
+        if self.errors.len() < ERRORS_MAX {
+            self.errors.push_back(error);
+        }
     }
 
     /// What the user must hear of, if nothing can be given.
