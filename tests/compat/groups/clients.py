@@ -28,7 +28,7 @@ CLIENTS = {
     "librdkafka-consumer": [("consumer", "manual"), ("consumer", "auto")],
     "franz-go-consumer": [("consumer", "manual")],
     "milena-consumer": [("consumer-uniform", "auto"), ("consumer-range", "manual")],
-    "mixed-consumer": [("consumer", "auto"), ("consumer-range", "manual")],
+    "mixed-consumer": [("consumer-uniform", "auto"), ("consumer-range", "manual")],
 }
 
 PROGRAMS = {
