@@ -9,6 +9,8 @@ use milena_protocol::ErrorCode;
 
 use crate::{consumer::Consumer, member::Member, rig::Rig};
 
+const PATTERNS: usize = 8;
+
 /// The worst that is known: a quarter of a second goes by before it is refused.
 fn slow(number: usize) -> String {
     format!("(.*a){{1000}}b|{number}")
@@ -30,9 +32,9 @@ fn hostile_37_while_patterns_are_judged_everybody_else_is_served() {
     assert_eq!(calm.beat(&mut bystander), ErrorCode::None);
 
     let is_over = AtomicBool::new(false);
-    let (slowest, judged) = std::thread::scope(|scope| {
+    let (beats, judged) = std::thread::scope(|scope| {
         let judging = scope.spawn(|| {
-            let mut clients: Vec<_> = (0..8).map(|_| rig.client()).collect();
+            let mut clients: Vec<_> = (0..PATTERNS).map(|_| rig.client()).collect();
             let begun = Instant::now();
             for (number, client) in clients.iter_mut().enumerate() {
                 let pattern = slow(number);
@@ -46,17 +48,18 @@ fn hostile_37_while_patterns_are_judged_everybody_else_is_served() {
             is_over.store(true, Ordering::SeqCst);
             begun.elapsed()
         });
-        let mut slowest = Duration::ZERO;
+        let mut beats = 0;
         while !is_over.load(Ordering::SeqCst) {
-            let begun = Instant::now();
             assert_eq!(calm.beat(&mut bystander), ErrorCode::None);
             assert_eq!(member.heartbeat(&mut bystander).unwrap(), ErrorCode::None);
-            slowest = slowest.max(begun.elapsed());
+            beats += 1;
         }
-        (slowest, judging.join().unwrap())
+        (beats, judging.join().unwrap())
     });
     assert!(judged > Duration::from_millis(200), "that is not slow: {judged:?}");
-    assert!(slowest < judged / 4, "a heartbeat took {slowest:?}, the judging {judged:?}");
+    // A beat that waits for the judge waits for a whole pattern. How long a beat takes says less:
+    // a busy machine may keep the test itself waiting.
+    assert!(beats > 5 * PATTERNS, "{beats} beats while {PATTERNS} patterns took {judged:?}");
 }
 
 #[test]
