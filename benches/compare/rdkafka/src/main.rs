@@ -1,12 +1,15 @@
-//! What `crates/client/examples/produce_load.rs` does, with librdkafka: so many records of so many
-//! bytes as fast as it can, and one line of JSON that says how fast that was and what it cost.
+//! What `produce_load.rs` and `consume_load.rs` in `crates/client/examples` do, with librdkafka: so
+//! many records as fast as it can, and one line of JSON that says how fast that was and what it
+//! cost.
 //!
-//! `rdkafka-load BOOTSTRAP TOPIC RECORDS BYTES [KEY=VALUE ...]`
+//! `rdkafka-load produce BOOTSTRAP TOPIC RECORDS BYTES [KEY=VALUE ...]`
+//! `rdkafka-load consume BOOTSTRAP TOPIC RECORDS [KEY=VALUE ...]`
 
 use std::time::{Duration, Instant};
 
 use rdkafka::{
-    ClientConfig, ClientContext,
+    ClientConfig, ClientContext, Offset, TopicPartitionList,
+    consumer::{BaseConsumer, Consumer},
     error::{KafkaError, RDKafkaErrorCode},
     producer::{BaseRecord, DeliveryResult, Producer, ProducerContext, ThreadedProducer},
 };
@@ -30,16 +33,30 @@ impl ProducerContext for Deliveries {
 
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let [bootstrap, topic, records, bytes, settings @ ..] = &*arguments else {
-        panic!("rdkafka-load BOOTSTRAP TOPIC RECORDS BYTES [KEY=VALUE ...]")
-    };
-    let (records, bytes): (usize, usize) = (records.parse().unwrap(), bytes.parse().unwrap());
+    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    match *words {
+        ["produce", bootstrap, topic, records, bytes, ref settings @ ..] => {
+            let (records, bytes) = (records.parse().unwrap(), bytes.parse().unwrap());
+            produce(&config(bootstrap, settings), topic, records, bytes);
+        }
+        ["consume", bootstrap, topic, records, ref settings @ ..] => {
+            consume(&config(bootstrap, settings), topic, records.parse().unwrap());
+        }
+        _ => panic!("rdkafka-load produce|consume BOOTSTRAP TOPIC RECORDS [BYTES] [KEY=VALUE ...]"),
+    }
+}
+
+fn config(bootstrap: &str, settings: &[&str]) -> ClientConfig {
     let mut config = ClientConfig::new();
     config.set("bootstrap.servers", bootstrap);
     for setting in settings {
         let (key, value) = setting.split_once('=').unwrap_or((setting, ""));
         config.set(key, value);
     }
+    config
+}
+
+fn produce(config: &ClientConfig, topic: &str, records: usize, bytes: usize) {
     let producer: ThreadedProducer<Deliveries> = config.create_with_context(Deliveries).unwrap();
     let text = words(bytes + 1024);
     send(&producer, topic, b"first");
@@ -51,7 +68,30 @@ fn main() {
         send(&producer, topic, &text[at..at + bytes]);
     }
     producer.flush(PATIENCE).unwrap();
-    let (took, cpu) = (from.elapsed(), cpu_time() - cpu);
+    report(records, from.elapsed(), cpu_time() - cpu);
+}
+
+fn consume(config: &ClientConfig, topic: &str, records: usize) {
+    let consumer: BaseConsumer = config.create().unwrap();
+    let metadata = consumer.fetch_metadata(Some(topic), PATIENCE).unwrap();
+    let mut partitions = TopicPartitionList::new();
+    for partition in metadata.topics().iter().flat_map(|topic| topic.partitions()) {
+        partitions.add_partition_offset(topic, partition.id(), Offset::Beginning).unwrap();
+    }
+    consumer.assign(&partitions).unwrap();
+
+    let (from, cpu) = (Instant::now(), cpu_time());
+    let (mut read, mut bytes) = (0, 0);
+    while read < records {
+        let message = consumer.poll(PATIENCE).expect("nothing came").unwrap();
+        read += 1;
+        bytes += message.payload_len();
+    }
+    assert!(bytes > 0);
+    report(read, from.elapsed(), cpu_time() - cpu);
+}
+
+fn report(records: usize, took: Duration, cpu: Duration) {
     println!(
         r#"{{"records":{records},"records_per_s":{:.0},"cpu_us_per_record":{:.4}}}"#,
         records as f64 / took.as_secs_f64(),
