@@ -168,14 +168,21 @@ impl Sender {
     fn send(&mut self, leader: i32, batches: Vec<Batch>) {
         let limit = self.shared.config.client.request_timeout;
         let config = &self.shared.config;
-        let Some(connection) = self.nodes.connection(leader) else { return };
+        let connection = self.nodes.connection(leader);
         let topics = self.shared.cluster.view();
         let mut request = Request::new(leader, batches, config.delivery_timeout);
         let charged = request.seal(config.compression.codec(), config.level());
         let number = self.next_request;
         self.next_request += 1;
         let is_implicit = config.transactional_id.is_none() || self.shared.lock().is_implicit();
-        let begun = request.begin(&connection, &topics, config, is_implicit);
+        let begun = match connection {
+            Some(connection) => request.begin(&connection, &topics, config, is_implicit),
+            // It was open when the first of the batches was taken, and not for the next.
+            None => Err(Error::Connection {
+                address: format!("broker {leader}").into(),
+                problem: "it broke before anything was sent".into(),
+            }),
+        };
         self.requests.insert(number, request);
         self.nodes.begin(leader);
         if charged > 0 && self.shared.lock().release(charged) {
@@ -308,5 +315,50 @@ async fn ask_for_identity(shared: &Shared, attempt: usize) -> Result<Identity> {
             Err(Error::broker(what, ErrorCode::CoordinatorNotAvailable))
         }
         Err(error) => Err(error),
+    }
+}
+
+#[cfg(test)]
+mod test {
+    use milena_protocol::{LeaderEpoch, Uuid};
+
+    use super::*;
+    use crate::{
+        cluster::{Partition, Topic},
+        producer::{ProducerConfig, batch::Fields, shared::Target},
+    };
+
+    #[tokio::test]
+    async fn batches_whose_connection_is_gone_when_they_are_sent_wait_again() {
+        let config = ProducerConfig::new("127.0.0.1:1").enable_idempotence(false);
+        let shared = Arc::new(Shared::new(config, None).unwrap());
+        let partition = Partition {
+            index: 0,
+            leader: Some(1),
+            leader_epoch: LeaderEpoch(0),
+            replicas: vec![1],
+            in_sync: vec![1],
+            offline: vec![],
+        };
+        let (name, error) = ("t".into(), ErrorCode::None);
+        let partitions = vec![partition];
+        let topic = Topic { name, id: Uuid::ZERO, error, is_internal: false, partitions };
+        shared.lock().learn(&Arc::new(topic));
+        let record = Fields { timestamp: 0, key: None, value: Some(b"x"), headers: &[] };
+        let to = Target { topic: "t", partition: Some(0), partitioner: None };
+        let delivery = shared.append(&to, &record).unwrap();
+        assert!(delivery.is_some());
+
+        let mut sender = Sender::new(Arc::clone(&shared));
+        let later = shared.clock().monotonic() + Duration::from_secs(1);
+        let step = shared.lock().drain(later, |_| true);
+        assert_eq!(step.requests.len(), 1);
+        for (leader, batches) in step.requests {
+            sender.send(leader, batches);
+        }
+        let event = sender.tasks.join_next().await.unwrap();
+        sender.take(event);
+        let again = shared.lock().drain(later + Duration::from_secs(5), |_| true);
+        assert_eq!(again.requests.len(), 1, "the batch is lost");
     }
 }
