@@ -14,6 +14,7 @@ use milena_protocol::api::{
 use crate::{
     Result,
     client::{Client, name},
+    latencies::at_once,
 };
 
 const TOPIC: &str = "load";
@@ -52,26 +53,7 @@ fn check(answer: &OffsetCommitResponse<'_>) -> Result<bool> {
 /// Each connection is a group of its own that commits one partition after the other.
 pub(crate) fn commit(server: &str, time: Duration, connections: usize) -> Result<()> {
     Client::connect(server)?.topic(TOPIC, 12)?;
-    let workers: Vec<_> = (0..connections)
-        .map(|number| {
-            let server = server.to_owned();
-            thread::spawn(move || one(&server, number, time))
-        })
-        .collect();
-    let mut latencies = Vec::new();
-    for worker in workers {
-        latencies.append(&mut worker.join().map_err(|_| "a thread panicked")??);
-    }
-    latencies.sort_unstable();
-    let at = |share: f64| latencies[(latencies.len() as f64 * share) as usize].as_secs_f64() * 1e3;
-    println!(
-        "count {} per_second {:.0} p50_ms {:.2} p99_ms {:.2}",
-        latencies.len(),
-        latencies.len() as f64 / time.as_secs_f64(),
-        at(0.5),
-        at(0.99)
-    );
-    Ok(())
+    at_once(server, time, connections, move |server, number| one(server, number, time))
 }
 
 fn one(server: &str, number: usize, time: Duration) -> Result<Vec<Duration>> {

@@ -17,6 +17,7 @@
 mod client;
 mod commits;
 mod first;
+mod latencies;
 mod members;
 mod transactions;
 
