@@ -9,7 +9,7 @@ use milena_storage::{AppendError, ReadError, StorageError, producers::SequenceEr
 
 use crate::{
     coordinator::{CoordinatorError, group::GroupError, transaction::TransactionError},
-    partition::{EpochCheck, Unreached},
+    partition::{EpochCheck, OwnError, Unreached},
     transactions::markers::MarkerError,
 };
 
@@ -120,6 +120,14 @@ impl ToCode for MarkerError {
         match self {
             // Who ends a transaction looks for leaders of partitions, and for no coordinator.
             Self::Coordinator(_) => ErrorCode::NotLeaderOrFollower,
+            Self::Own(error) => error.code(),
+        }
+    }
+}
+
+impl ToCode for OwnError {
+    fn code(&self) -> ErrorCode {
+        match self {
             Self::NotEnoughReplicas(_) => ErrorCode::NotEnoughReplicas,
             Self::Build(_) => ErrorCode::UnknownServerError,
             Self::Record(error) => error.code(),

@@ -27,7 +27,7 @@ use milena_protocol::{DecodeError, Offset, ProducerEpoch, ProducerId};
 pub(crate) use counters::{Counters, Transition};
 pub(crate) use internal_topic::partition_of;
 pub(crate) use runtime::{CoordinatorError, Runtime};
-pub(crate) use scene::{Effects, Now, Reply, Scene, TooLarge};
+pub(crate) use scene::{Effects, Now, Reply, Scene, TooLarge, WriteError};
 pub(crate) use service::{Coordinators, Follower};
 pub(crate) use shard::{Pending, Within};
 pub(crate) use timekeeper::Timekeeper;

@@ -5,7 +5,7 @@ use std::{fmt, mem};
 use milena_config::ServerConfig;
 use milena_env::Random;
 use milena_metadata::image::MetadataImage;
-use milena_protocol::{Offset, records::BatchBuilder};
+use milena_protocol::{EncodeError, Offset, records::BatchBuilder};
 use tokio::sync::oneshot;
 
 use super::{Counters, Transition};
@@ -57,6 +57,16 @@ pub(crate) type Told = Box<dyn FnOnce(Offset) + Send>;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the coordinator's records take more than {0} bytes")]
 pub(crate) struct TooLarge(pub(crate) usize);
+
+/// Why a record is not pushed.
+#[derive(Clone, Debug, thiserror::Error)]
+pub(crate) enum WriteError {
+    #[error(transparent)]
+    TooLarge(#[from] TooLarge),
+    /// A string that no length field can tell of; requests hold none.
+    #[error(transparent)]
+    Encode(#[from] EncodeError),
+}
 
 impl Effects {
     /// The log ends at `next_offset`.

@@ -12,11 +12,7 @@ use std::{
     time::Duration,
 };
 
-use bytes::{Bytes, BytesMut};
-use milena_protocol::{
-    LeaderEpoch, Offset, ProducerEpoch, ProducerId,
-    records::{BatchBuilder, Origin, Scratch},
-};
+use milena_protocol::{LeaderEpoch, Offset, ProducerEpoch, ProducerId, records::BatchBuilder};
 use milena_storage::{
     Appended,
     producers::{self, Proof},
@@ -26,7 +22,7 @@ use super::{
     CoordinatorError, Effects, Logged, Machine, Scene, What, runtime::Outside, transaction::Errand,
 };
 use crate::{
-    partition::{Partition, Reach, Unreached},
+    partition::{OwnError, Partition, Reach, Unreached},
     transactions::markers::{Marker, MarkerError},
 };
 
@@ -187,36 +183,22 @@ impl<M: Machine> Shard<M> {
                 }
                 None => batch,
             };
-            let mut append = || {
-                let in_sync = partition.leader().in_sync_count();
-                if in_sync < partition.min_in_sync() {
-                    return Err(format!("{in_sync} replicas are in sync"));
+            let origin = producers::Origin::Coordinator;
+            let appended = batch
+                .finish()
+                .map_err(OwnError::from)
+                .and_then(|bytes| partition.append_own(bytes, self.epoch, origin, proof));
+            let error = match appended {
+                Ok(appended) if appended.base_offset == at => {
+                    at = appended.end;
+                    continue;
                 }
-                let mut bytes = Vec::new();
-                batch.build(&mut bytes).map_err(|error| error.to_string())?;
-                // The same memory: nobody else has it.
-                let mut bytes = BytesMut::from(Bytes::from(bytes));
-                let mut scratch = Scratch::default();
-                let validated = partition
-                    .log
-                    .prepare(&mut bytes, i16::MAX, Origin::Coordinator, &mut scratch)
-                    .map_err(|error| error.to_string())?;
-                let origin = producers::Origin::Coordinator;
-                let appended = partition
-                    .log
-                    .append_proven(bytes, &validated, self.epoch, origin, proof)
-                    .map_err(|error| error.to_string())?;
-                if appended.base_offset != at {
-                    return Err(format!("somebody else wrote at offset {at}"));
-                }
-                at = appended.end;
-                Ok(())
+                Ok(_) => format!("somebody else wrote at offset {at}"),
+                Err(error) => error.to_string(),
             };
-            if let Err(error) = append() {
-                let log = partition.log.name();
-                tracing::warn!(partition = %log, error, "a coordinator's records not appended");
-                return Err(CoordinatorError::NotAvailable);
-            }
+            let log = partition.log.name();
+            tracing::warn!(partition = %log, error, "a coordinator's records not appended");
+            return Err(CoordinatorError::NotAvailable);
         }
         Ok(())
     }

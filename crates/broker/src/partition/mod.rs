@@ -1,10 +1,12 @@
 //! Partitions as the broker serves them: a log, who leads it, how far it is replicated, and who
 //! waits for that.
 //!
-//! `leader` decides and is pure; `waiters` wakes; `table` finds.
+//! `leader` decides and is pure; `waiters` wakes; `table` finds; `own` appends what the broker itself
+//! writes.
 
 pub(crate) mod assign;
 mod leader;
+mod own;
 pub(crate) mod relocations;
 pub(crate) mod stray;
 pub(crate) mod table;
@@ -24,6 +26,7 @@ use milena_storage::{Listener, Log};
 use tokio::sync::Notify;
 
 pub(crate) use leader::{EpochCheck, Leader};
+pub(crate) use own::OwnError;
 pub(crate) use waiters::{Last, Reach, Registration, Wake, Woken};
 
 use self::waiters::Waiters;

@@ -6,18 +6,19 @@
 
 use std::{sync::Arc, time::Duration};
 
-use bytes::BytesMut;
 use milena_protocol::{
-    ErrorCode, LeaderEpoch, Offset, ProducerEpoch, ProducerId,
-    records::{BuildError, EndTransactionMarker, Origin, RecordError, Scratch},
+    ErrorCode, LeaderEpoch, Offset, ProducerEpoch, ProducerId, records::EndTransactionMarker,
 };
-use milena_storage::{AppendError, Appended, producers};
+use milena_storage::{
+    Appended,
+    producers::{self, Proof},
+};
 
 use crate::{
     broker::Broker,
     coordinator::CoordinatorError,
     error_map::ToCode,
-    partition::{Partition, Reach},
+    partition::{OwnError, Partition, Reach},
     topics::CONSUMER_OFFSETS,
 };
 
@@ -54,14 +55,8 @@ pub(crate) struct MarkedPartition {
 pub(crate) enum MarkerError {
     #[error(transparent)]
     Coordinator(#[from] CoordinatorError),
-    #[error("{0} replicas are in sync")]
-    NotEnoughReplicas(usize),
     #[error(transparent)]
-    Build(#[from] BuildError),
-    #[error(transparent)]
-    Record(#[from] RecordError),
-    #[error(transparent)]
-    Append(#[from] AppendError),
+    Own(#[from] OwnError),
 }
 
 /// Writes markers, each into its partitions; the results are in the order of what was asked. What
@@ -129,19 +124,14 @@ impl Marker {
         epoch: LeaderEpoch,
         now_ms: i64,
     ) -> Result<Appended, MarkerError> {
-        let in_sync = partition.leader().in_sync_count();
-        if in_sync < partition.min_in_sync() {
-            return Err(MarkerError::NotEnoughReplicas(in_sync));
-        }
         let &Self { is_commit, coordinator_epoch, producer_id, producer_epoch, .. } = self;
         let marker = EndTransactionMarker { is_commit, coordinator_epoch };
         let mut bytes = Vec::new();
-        marker.build(Offset::ZERO, producer_id, producer_epoch, now_ms, &mut bytes)?;
-        let mut bytes = BytesMut::from(bytes.as_slice());
-        let (log, mut scratch) = (&partition.log, Scratch::default());
-        let validated = log.prepare(&mut bytes, i16::MAX, Origin::Coordinator, &mut scratch)?;
+        marker
+            .build(Offset::ZERO, producer_id, producer_epoch, now_ms, &mut bytes)
+            .map_err(OwnError::from)?;
         let transaction_version = self.transaction_version.into();
         let origin = producers::Origin::Marker { transaction_version };
-        Ok(log.append_as_leader(bytes, &validated, epoch, origin)?)
+        Ok(partition.append_own(bytes, epoch, origin, Proof::NotAsked)?)
     }
 }

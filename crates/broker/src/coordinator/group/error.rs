@@ -1,8 +1,8 @@
 //! Why a group refuses what it is asked.
 
 use super::{
+    super::WriteError,
     super::{CoordinatorError, Scene, Transition},
-    record::WriteError,
 };
 
 /// Each becomes the code of the same name.

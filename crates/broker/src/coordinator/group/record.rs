@@ -7,20 +7,10 @@ use milena_protocol::{
     wire::Writer,
 };
 
-use super::super::{Scene, TooLarge, scene::RECORD_OVERHEAD_BYTES};
+use super::super::{Scene, TooLarge, WriteError, scene::RECORD_OVERHEAD_BYTES};
 
 /// The only version that keys have.
 const KEY_VERSION: i16 = 0;
-
-/// Why a record is not pushed.
-#[derive(Clone, Debug, thiserror::Error)]
-pub(crate) enum WriteError {
-    #[error(transparent)]
-    TooLarge(#[from] TooLarge),
-    /// A string that no length field can tell of; requests hold none.
-    #[error(transparent)]
-    Encode(#[from] EncodeError),
-}
 
 /// A record as it will lie in the log.
 #[derive(Clone, Debug)]

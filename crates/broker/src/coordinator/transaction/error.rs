@@ -1,8 +1,8 @@
 //! Why a transaction coordinator refuses what it is asked.
 
 use super::{
+    super::WriteError,
     super::{CoordinatorError, group::regex::PatternError},
-    record::WriteError,
 };
 
 /// Each becomes the code of the same name.

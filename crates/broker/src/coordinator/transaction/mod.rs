@@ -46,7 +46,7 @@ pub(crate) use self::{
     view::{Described, Filter},
 };
 use self::{entry::Transaction, markers::Unwritten};
-use super::{Logged, Machine, ReplayError, Reply, Scene, What};
+use super::{Logged, Machine, ReplayError, Reply, Scene, What, WriteError};
 use crate::topics::TRANSACTION_STATE;
 
 /// The transactional ids of one partition of `__transaction_state`.
@@ -107,7 +107,7 @@ impl Transactions {
     ) -> Result<(), TransactionError> {
         let level = scene.image.features.level(TRANSACTION_VERSION);
         let value = next.value();
-        let bytes = record::value(&value, level).map_err(record::WriteError::from)?;
+        let bytes = record::value(&value, level).map_err(WriteError::from)?;
         Self::push(id, Some(&bytes), scene)?;
         self.apply(id, Transaction::read(&value, next.state));
         if let Some(entry) = self.ids.get_mut(id) {
@@ -127,11 +127,7 @@ impl Transactions {
         Ok(())
     }
 
-    fn push(
-        id: &str,
-        value: Option<&[u8]>,
-        scene: &mut Scene<'_>,
-    ) -> Result<(), record::WriteError> {
+    fn push(id: &str, value: Option<&[u8]>, scene: &mut Scene<'_>) -> Result<(), WriteError> {
         let key = record::key(id)?;
         scene.effects.push(scene.now.wall_ms, &key, value)?;
         Ok(())

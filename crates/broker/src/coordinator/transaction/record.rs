@@ -7,20 +7,8 @@ use milena_protocol::{
     wire::Writer,
 };
 
-use super::super::TooLarge;
-
 const KEY_TYPE: i16 = 0;
 const KEY_VERSION: i16 = 0;
-
-/// Why a record is not pushed.
-#[derive(Clone, Debug, thiserror::Error)]
-pub(crate) enum WriteError {
-    #[error(transparent)]
-    TooLarge(#[from] TooLarge),
-    /// A string that no length field can tell of; requests hold none.
-    #[error(transparent)]
-    Encode(#[from] EncodeError),
-}
 
 pub(super) fn key(transactional_id: &str) -> Result<Vec<u8>, EncodeError> {
     prefixed(KEY_TYPE, &TransactionLogKey { transactional_id }, KEY_VERSION)

@@ -15,8 +15,8 @@ use milena_protocol::{
 
 use super::{
     super::{
-        super::{Scene, Transition},
-        record::{self, Encoded, WriteError},
+        super::{Scene, Transition, WriteError},
+        record::{self, Encoded},
     },
     ClassicGroup, GroupError, Phase,
     member::{Member, Protocol, record_bytes},

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use super::{
     super::{
-        super::{Scene, TooLarge},
+        super::{Scene, TooLarge, WriteError},
         GroupError,
-        record::{self, Encoded, WriteError},
+        record::{self, Encoded},
     },
     ConsumerGroup,
     change::Change,

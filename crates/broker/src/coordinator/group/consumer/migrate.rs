@@ -8,11 +8,11 @@ use milena_protocol::group::{GroupMetadataKey, Key};
 
 use super::{
     super::{
-        super::{Scene, Transition},
+        super::{Scene, Transition, WriteError},
         Group, GroupError, Members,
         assignor::Assignment,
         classic::{ClassicGroup, HandedOver, Handover, JoinRequest},
-        record::{self, WriteError},
+        record,
     },
     Change, ConsumerGroup, ConsumerHeartbeat, ConsumerHeartbeatAnswer, Draft,
     change::{Epoch, TargetEpoch},

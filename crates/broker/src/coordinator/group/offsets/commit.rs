@@ -7,7 +7,7 @@ use milena_protocol::{
 
 use super::{
     super::{
-        super::{Scene, TooLarge, Transition},
+        super::{Scene, TooLarge, Transition, WriteError},
         Group, GroupError, Groups, record,
     },
     Commit,
@@ -142,7 +142,7 @@ fn check_room(request: &CommitRequest<'_>, scene: &Scene<'_>) -> Result<(), Grou
     };
     let room = scene.effects.room();
     if request.topics.iter().map(size).sum::<usize>() > room {
-        return Err(record::WriteError::from(TooLarge(room)).into());
+        return Err(WriteError::from(TooLarge(room)).into());
     }
     Ok(())
 }
