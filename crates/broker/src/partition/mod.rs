@@ -1,8 +1,8 @@
 //! Partitions as the broker serves them: a log, who leads it, how far it is replicated, and who
 //! waits for that.
 //!
-//! `leader` decides and is pure; `waiters` wakes; `table` finds; `own` appends what the broker itself
-//! writes.
+//! `leader` decides and is pure; `waiters` wakes; `table` finds; `own` appends what the broker
+//! itself writes.
 
 pub(crate) mod assign;
 mod leader;
