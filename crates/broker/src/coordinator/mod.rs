@@ -15,6 +15,8 @@ mod runtime;
 mod scene;
 mod service;
 mod shard;
+#[cfg(test)]
+mod test;
 mod timekeeper;
 pub(crate) mod transaction;
 

@@ -34,7 +34,7 @@ fn commit(rig: &mut Rig, topic: &str, id: Uuid, offset: i64) -> Result<(), Group
 
 fn committed(rig: &Rig, topic: &str) -> Option<i64> {
     let look = |offsets: &Committed, _: &PendingCommits| Some(offsets.get(topic, 0)?.offset);
-    rig.groups.fetch("g", None, -1, look).unwrap().flatten()
+    rig.core.fetch("g", None, -1, look).unwrap().flatten()
 }
 
 #[test]
@@ -75,9 +75,9 @@ fn offsets_that_nobody_needs_expire_and_the_group_with_them() {
     rig.passes(Duration::from_secs(59 * 60));
     assert_eq!(committed(&rig, "t"), Some(5));
     rig.passes(Duration::from_secs(20 * 60));
-    assert!(rig.groups.get("g").is_none());
+    assert!(rig.core.get("g").is_none());
     rig.reload();
-    assert!(rig.groups.get("g").is_none());
+    assert!(rig.core.get("g").is_none());
 }
 
 #[test]
@@ -112,7 +112,7 @@ fn a_commit_that_does_not_fit_changes_nothing() {
     };
     let told = rig.happens(|groups, scene| groups.commit(&request, scene));
     assert!(matches!(told, Err(GroupError::Write(_))), "{told:?}");
-    assert!(rig.log.is_empty() && rig.groups.get("g").is_none());
+    assert!(rig.log.is_empty() && rig.core.get("g").is_none());
 }
 
 #[test]
@@ -127,12 +127,12 @@ fn what_a_transaction_commits_shows_at_its_end_and_never_overtakes() {
         rig.reload();
         let what = What::Record { key: &key, value: value.as_deref() };
         let mut logged = Logged { offset: Offset(1), transaction: Some(producer), what };
-        rig.groups.replay(&logged).unwrap();
+        rig.core.replay(&logged).unwrap();
         assert_eq!(committed(&rig, "t"), Some(5), "the transaction is not over");
-        let pending = rig.groups.fetch("g", None, -1, |_, pending| pending.is_pending("g", "t", 0));
+        let pending = rig.core.fetch("g", None, -1, |_, pending| pending.is_pending("g", "t", 0));
         assert_eq!(pending.unwrap(), Some(true));
         logged.what = What::Marker { is_commit };
-        rig.groups.replay(&logged).unwrap();
+        rig.core.replay(&logged).unwrap();
         assert_eq!(committed(&rig, "t"), seen);
     }
 }
@@ -160,14 +160,14 @@ fn ends(rig: &mut Rig, within: &[usize]) {
         let logged = Logged { offset: Offset(at as i64), transaction, what };
         replayed.replay(&logged).unwrap();
         if at == end {
-            rig.groups.replay(&logged).unwrap();
+            rig.core.replay(&logged).unwrap();
         }
     }
     let told = |groups: &Groups| {
         let group = |group: &Group| format!("{} {:?}", group.id(), group.offsets);
         groups.iter().map(group).collect::<Vec<_>>()
     };
-    assert_eq!(told(&rig.groups), told(&replayed), "who reads the log knows the same");
+    assert_eq!(told(&rig.core), told(&replayed), "who reads the log knows the same");
 }
 
 #[test]
@@ -180,7 +180,7 @@ fn fault_31_offsets_that_a_transaction_may_change_do_not_expire() {
     rig.passes(Duration::from_secs(3 * 60 * 60));
     assert_eq!(committed(&rig, "t"), Some(5));
     let is_pending = |_: &Committed, pending: &PendingCommits| pending.is_pending("other", "t", 0);
-    let pending = rig.groups.fetch("other", None, -1, is_pending).unwrap();
+    let pending = rig.core.fetch("other", None, -1, is_pending).unwrap();
     assert_eq!(pending, Some(true), "a group of which nothing counts yet is there");
     ends(&mut rig, &[1, 2]);
     assert_eq!(committed(&rig, "t"), Some(9));
@@ -206,8 +206,8 @@ fn fault_31_pending_offsets_go_with_their_topic_their_group_and_when_they_are_de
         }
         commit_within(&mut rig, "g").unwrap();
         delete(&mut rig, id);
-        assert!(rig.groups.get("g").is_none(), "it was there for these offsets");
+        assert!(rig.core.get("g").is_none(), "it was there for these offsets");
         ends(&mut rig, &[usize::from(before)]);
-        assert!(rig.groups.get("g").is_none(), "and does not come back");
+        assert!(rig.core.get("g").is_none(), "and does not come back");
     }
 }

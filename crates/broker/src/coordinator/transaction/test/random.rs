@@ -7,6 +7,7 @@ use milena_env::Random;
 use milena_protocol::ErrorCode;
 
 use super::{Ending, Rig, State, Verdict};
+use crate::coordinator::Scene;
 
 /// What partitions have seen: for each producer, epoch and partition, the verdict.
 type Told = BTreeMap<(i64, i16, i32), Verdict>;
@@ -118,7 +119,7 @@ impl World {
             if self.below(5) == 0 {
                 self.rig.reload();
             } else {
-                let core = |core: &mut super::Transactions, scene: &mut super::Scene<'_>| {
+                let core = |core: &mut super::Transactions, scene: &mut Scene<'_>| {
                     core.markers_written(&ending, &failed, scene);
                 };
                 self.rig.happens(core);

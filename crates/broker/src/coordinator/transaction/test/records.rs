@@ -2,7 +2,7 @@
 
 use milena_protocol::ErrorCode;
 
-use super::{Rig, Verdict, replayed};
+use super::{Rig, Transactions, Verdict, replayed};
 
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
@@ -49,7 +49,7 @@ fn what_only_a_newer_kafka_writes_is_skipped() {
     value[1] = 2;
     rig.log.push((key, Some(value)));
     rig.log.push((b"\x00\x05what".to_vec(), Some(b"ever".to_vec())));
-    let core = replayed(&rig.log).unwrap();
+    let core: Transactions = replayed(&rig.log).unwrap();
     assert_eq!(core.get(super::ID).unwrap().state, rig.state());
     assert_eq!(core.ids.len(), 1);
 }
@@ -63,6 +63,6 @@ fn a_state_that_nobody_knows_keeps_the_coordinator_from_serving() {
     // Behind version, producer, epoch and timeout.
     value[2 + 8 + 2 + 4] = 9;
     rig.log.push((key, Some(value)));
-    let refused = replayed(&rig.log).unwrap_err();
+    let refused = replayed::<Transactions>(&rig.log).unwrap_err();
     assert_eq!(refused.to_string(), "no transaction can be in state 9");
 }

@@ -85,11 +85,11 @@ impl Rig {
     }
 
     fn described(&self) -> Description {
-        self.groups.get("g").and_then(|group| group.classic()).expect("it is there").describe()
+        self.core.get("g").and_then(|group| group.classic()).expect("it is there").describe()
     }
 
     fn state(&self) -> &'static str {
-        self.groups.get("g").and_then(|group| group.classic()).map_or("Dead", |it| it.state())
+        self.core.get("g").and_then(|group| group.classic()).map_or("Dead", |it| it.state())
     }
 
     /// All joined by `requests`, the group synced by its leader: everybody's id, in their order,

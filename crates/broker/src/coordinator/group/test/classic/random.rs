@@ -9,7 +9,7 @@ use super::{
     Answer, GroupError, Groups, HeartbeatRequest, JoinAnswer, JoinRequest, Joined, Leaving, Rig,
     SyncAnswer, SyncRequest, T, U, consumer, seconds, synced,
 };
-use crate::coordinator::{Logged, Machine, What};
+use crate::coordinator::test::replayed;
 
 const SEEDS: u64 = 300;
 const STEPS: usize = 250;
@@ -119,7 +119,7 @@ impl World {
     fn pass(&mut self, time: Duration) {
         self.rig.passes(time);
         self.hear();
-        if self.rig.groups.get("g").is_none() {
+        if self.rig.core.get("g").is_none() {
             self.leaders.clear();
             self.words.clear();
         }
@@ -299,11 +299,8 @@ impl World {
         }
         // What the log says of a stable group is what the group is.
         if self.rig.state() == "Stable" {
-            let (key, value) = self.rig.log.last().unwrap();
-            let mut replayed = Groups::default();
-            let what = What::Record { key, value: value.as_deref() };
-            let offset = milena_protocol::Offset::ZERO;
-            replayed.replay(&Logged { offset, transaction: None, what }).unwrap();
+            let last = self.rig.log.last().unwrap();
+            let replayed: Groups = replayed(std::slice::from_ref(last)).unwrap();
             let replayed = replayed.get("g").unwrap().classic().unwrap().describe();
             assert_eq!(replayed, self.rig.described());
         }
@@ -344,8 +341,8 @@ impl World {
         self.rig.passes(seconds(60));
         assert_eq!(self.rig.state(), "Empty");
         self.rig.passes(seconds(1_200));
-        assert_eq!(self.rig.groups.iter().count(), 0);
+        assert_eq!(self.rig.core.iter().count(), 0);
         self.rig.reload();
-        assert_eq!(self.rig.groups.iter().count(), 0);
+        assert_eq!(self.rig.core.iter().count(), 0);
     }
 }

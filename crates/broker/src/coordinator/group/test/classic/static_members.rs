@@ -53,7 +53,7 @@ fn a_static_member_that_comes_back_may_read_something_else() {
     rig.joined(&JoinRequest { protocols: vec![("range", U)], ..instance("a") });
     assert_eq!(rig.state(), "Stable");
     for _ in 0..2 {
-        let group = rig.groups.get("g").unwrap();
+        let group = rig.core.get("g").unwrap();
         assert_eq!((group.is_subscribed_to("t"), group.is_subscribed_to("u")), (false, true));
         rig.reload();
     }

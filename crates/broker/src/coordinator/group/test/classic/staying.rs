@@ -171,7 +171,7 @@ fn offsets_are_kept_while_a_member_reads_the_topic() {
     let request = CommitRequest { group: "g", committer, retention_ms: -1, topics };
     rig.happens(|groups, scene| groups.commit(&request, scene)).unwrap();
     let kept = |rig: &Rig| {
-        let group = rig.groups.get("g").unwrap();
+        let group = rig.core.get("g").unwrap();
         group.offsets.iter().map(|(topic, ..)| topic.to_owned()).collect::<Vec<_>>()
     };
     rig.calm(&ids, generation, seconds(3_000));
@@ -194,20 +194,20 @@ fn a_subscription_that_nobody_understands_may_be_to_any_topic() {
         let mut rig = Rig::new(&[]);
         let odd = JoinRequest { protocols: vec![("range", bytes)], ..consumer() };
         rig.stable(&[consumer(), odd]);
-        let group = rig.groups.get("g").unwrap();
+        let group = rig.core.get("g").unwrap();
         assert!(group.is_subscribed_to("t") && group.is_subscribed_to("other"));
         assert!(rig.described().members.iter().any(|it| *it.metadata == *bytes));
         rig.reload();
-        assert!(rig.groups.get("g").unwrap().is_subscribed_to("other"));
+        assert!(rig.core.get("g").unwrap().is_subscribed_to("other"));
     }
     let mut rig = Rig::new(&[]);
     rig.stable(&[consumer()]);
-    let group = rig.groups.get("g").unwrap();
+    let group = rig.core.get("g").unwrap();
     assert!(group.is_subscribed_to("t") && !group.is_subscribed_to("other"));
     let trailing = [T, b"and what a newer version adds"].concat();
     let mut rig = Rig::new(&[]);
     rig.stable(&[JoinRequest { protocols: vec![("range", &trailing)], ..consumer() }]);
-    assert!(!rig.groups.get("g").unwrap().is_subscribed_to("other"));
+    assert!(!rig.core.get("g").unwrap().is_subscribed_to("other"));
 }
 
 #[test]
@@ -218,7 +218,7 @@ fn offsets_of_other_kinds_of_groups_are_not_deleted_under_them() {
     assert!(waiting.take().unwrap().is_ok());
     let told = rig.happens(|groups, scene| groups.delete_offsets("g", &[("t", vec![0])], scene));
     assert!(matches!(told, Err(GroupError::NonEmptyGroup)), "{told:?}");
-    assert!(!rig.groups.get("g").unwrap().is_subscribed_to("t"));
+    assert!(!rig.core.get("g").unwrap().is_subscribed_to("t"));
 }
 
 #[test]
@@ -268,7 +268,7 @@ fn fault_34_who_slept_beyond_its_session_changes_nothing_when_it_wakes() {
         let request = CommitRequest { group: "g", committer, retention_ms: -1, topics };
         rig.happens(|groups, scene| groups.commit(&request, scene))
     };
-    let committed = |rig: &Rig| rig.groups.get("g").unwrap().offsets.get("t", 0).unwrap().offset;
+    let committed = |rig: &Rig| rig.core.get("g").unwrap().offsets.get("t", 0).unwrap().offset;
     commits(&mut rig, &ids[0], generation, 5).unwrap();
     rig.calm(&ids[1..], generation, seconds(9));
     rig.passes(seconds(1));

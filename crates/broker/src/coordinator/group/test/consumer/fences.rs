@@ -39,7 +39,7 @@ fn requests_that_make_no_sense_are_refused() {
     refuses(ConsumerHeartbeat { version: 0, ..nothing_new("", -1) });
     let told = send(&mut rig, &ConsumerHeartbeat { assignor: Some("sticky"), ..joining("m") });
     assert!(matches!(told, Err(GroupError::UnsupportedAssignor(_))), "{told:?}");
-    assert!(rig.log.is_empty() && rig.groups.get("g").is_none());
+    assert!(rig.log.is_empty() && rig.core.get("g").is_none());
 }
 
 #[test]
@@ -146,8 +146,7 @@ fn a_member_commits_in_its_epoch_and_what_it_has_had_also_later() {
     assert!(matches!(told, Err(GroupError::UnsupportedVersion(_))), "{told:?}");
     let told = commit(&mut rig, "", -1, kept, 9);
     assert!(matches!(told, Err(GroupError::UnknownMemberId(_))), "{told:?}");
-    let fetch =
-        |rig: &Rig, member, epoch| rig.groups.fetch("g", member, epoch, |_, _| ()).map(drop);
+    let fetch = |rig: &Rig, member, epoch| rig.core.fetch("g", member, epoch, |_, _| ()).map(drop);
     fetch(&rig, Some("one"), one.epoch).unwrap();
     fetch(&rig, None, -1).unwrap();
     stale(fetch(&rig, Some("one"), early));
@@ -189,7 +188,7 @@ fn a_transaction_commits_as_its_consumer_would_or_as_nobody() {
         let told = commit(&mut rig, member, instance, epoch, (topic, kept));
         assert!(matches!(told, Err(GroupError::UnknownMemberId(_))), "{member} {epoch}: {told:?}");
     }
-    let pending = rig.groups.fetch("g", None, -1, |committed, pending| {
+    let pending = rig.core.fetch("g", None, -1, |committed, pending| {
         (committed.is_empty(), [0, 1].map(|index| pending.is_pending("g", "t", index)))
     });
     assert_eq!(pending.unwrap(), Some((true, [true; 2])), "none of it counts yet");

@@ -99,9 +99,9 @@ fn who_leaves_gives_everything_back_and_the_last_one_leaves_an_empty_group() {
     rig.reload();
     assert_eq!(describe(&mut rig).unwrap(), described);
     rig.happens(|groups, scene| groups.delete_group("g", scene)).unwrap();
-    assert!(rig.groups.get("g").is_none());
+    assert!(rig.core.get("g").is_none());
     rig.reload();
-    assert!(rig.groups.get("g").is_none());
+    assert!(rig.core.get("g").is_none());
 }
 
 #[test]

@@ -137,7 +137,7 @@ fn share(partitions: &[i32]) -> Vec<u8> {
 }
 
 fn is_classic(rig: &Rig) -> bool {
-    matches!(rig.groups.get("g").unwrap().members, Members::Classic(_))
+    matches!(rig.core.get("g").unwrap().members, Members::Classic(_))
 }
 
 /// Two members of a classic group share four partitions.

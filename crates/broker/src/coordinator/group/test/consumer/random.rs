@@ -223,7 +223,7 @@ impl World {
             let look = |all: &Committed, _: &PendingCommits| {
                 all.get(name, *index).map(|commit| commit.offset)
             };
-            let found = self.rig.groups.fetch("g", None, -1, look).unwrap().flatten();
+            let found = self.rig.core.fetch("g", None, -1, look).unwrap().flatten();
             assert_eq!(found, Some(*offset), "{name}-{index}");
         }
     }

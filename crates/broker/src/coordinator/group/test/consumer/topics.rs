@@ -43,8 +43,8 @@ fn a_new_subscription_takes_effect_at_once() {
     assert_eq!(one.clings_to, [(a, 0)].into());
     settle(&mut rig, &mut [&mut one]);
     assert_eq!(one.has, [(b, 0)].into());
-    assert!(rig.groups.get("g").unwrap().is_subscribed_to("b"));
-    assert!(!rig.groups.get("g").unwrap().is_subscribed_to("a"));
+    assert!(rig.core.get("g").unwrap().is_subscribed_to("b"));
+    assert!(!rig.core.get("g").unwrap().is_subscribed_to("a"));
 }
 
 #[test]
@@ -62,7 +62,7 @@ fn a_regular_expression_stands_for_the_topics_that_it_fits_now_and_later() {
     rig.passes(Duration::from_secs(11));
     settle(&mut rig, &mut [&mut one]);
     assert_eq!(one.has, [(a1, 0), (a2, 0)].into());
-    assert!(rig.groups.get("g").unwrap().is_subscribed_to("a-2"));
+    assert!(rig.core.get("g").unwrap().is_subscribed_to("a-2"));
     // By name as well, and then by name alone.
     one.topics = vec!["b".to_owned()];
     one.tell_all(&mut rig).unwrap();
@@ -72,9 +72,9 @@ fn a_regular_expression_stands_for_the_topics_that_it_fits_now_and_later() {
     one.tell_all(&mut rig).unwrap();
     settle(&mut rig, &mut [&mut one]);
     assert_eq!(one.has, [(b, 0)].into());
-    assert!(!rig.groups.get("g").unwrap().is_subscribed_to("a-2"));
+    assert!(!rig.core.get("g").unwrap().is_subscribed_to("a-2"));
     rig.reload();
-    assert!(!rig.groups.get("g").unwrap().is_subscribed_to("a-2"));
+    assert!(!rig.core.get("g").unwrap().is_subscribed_to("a-2"));
 }
 
 #[test]
@@ -84,7 +84,7 @@ fn an_expression_that_is_none_changes_nothing() {
     let mut one = Consumer::new("one", &[]).with_pattern("a(");
     let told = one.join(&mut rig);
     assert!(matches!(told, Err(GroupError::InvalidRegularExpression(_))), "{told:?}");
-    assert!(rig.log.is_empty() && rig.groups.get("g").is_none());
+    assert!(rig.log.is_empty() && rig.core.get("g").is_none());
     let mut one = Consumer::new("one", &["a"]);
     one.join(&mut rig).unwrap();
     let (before, written) = (describe(&mut rig).unwrap(), rig.log.len());
@@ -120,7 +120,7 @@ fn one_who_asks_looks_for_the_topics_and_others_wait_for_it_so_long() {
         let found = found.clone();
         rig.happens(|groups, scene| groups.patterns_resolved(group, found, scene)).unwrap();
     }
-    assert!(rig.groups.get("g").unwrap().is_subscribed_to("a"));
+    assert!(rig.core.get("g").unwrap().is_subscribed_to("a"));
     // A topic came meanwhile that was not seen.
     rig.topic("a-1", 1);
     assert!(beat(&mut rig, "one", "a").is_empty(), "not so soon again");
