@@ -67,6 +67,8 @@ pub(super) struct Batch {
     /// Bytes of memory that it has been charged for.
     pub(super) charged: usize,
     pub(super) count: u32,
+    /// Bytes of its records before compression, once it is sealed.
+    pub(super) plain: usize,
     pub(super) created: Duration,
     pub(super) attempts: u32,
     pub(super) retry_at: Duration,
@@ -100,6 +102,7 @@ impl Batch {
             place,
             charged: capacity,
             count: 0,
+            plain: 0,
             created,
             attempts: 0,
             retry_at: Duration::ZERO,
@@ -111,6 +114,14 @@ impl Batch {
         }
     }
 
+    /// Bytes of its records while it is open, which compression will change.
+    pub(super) fn open_len(&self) -> Option<usize> {
+        match &self.contents {
+            Contents::Open(builder) => Some(builder.plain_len()),
+            Contents::Sealed(_) | Contents::Stale(_) => None,
+        }
+    }
+
     /// Bytes on the wire; before it is sealed, without compression.
     pub(super) fn len(&self) -> usize {
         match &self.contents {
@@ -119,14 +130,15 @@ impl Batch {
         }
     }
 
-    /// Whether it can take so many bytes more, and how much memory it must have then.
-    pub(super) fn room_for(&self, bytes: usize, batch_size: usize) -> Option<usize> {
+    /// Whether it can take so many bytes more within `limit` plain ones, and how much memory it
+    /// must have then.
+    pub(super) fn room_for(&self, bytes: usize, limit: usize) -> Option<usize> {
         let Contents::Open(builder) = &self.contents else { return None };
         let needed = self.len() + bytes;
-        if self.is_full || needed > batch_size {
+        if self.is_full || needed > limit {
             return None;
         }
-        let doubled = || builder.capacity().saturating_mul(2).min(batch_size);
+        let doubled = || builder.capacity().saturating_mul(2).min(limit);
         Some(if needed <= self.charged { self.charged } else { doubled().max(needed) })
     }
 
@@ -164,6 +176,7 @@ impl Batch {
         let taken = std::mem::replace(&mut self.contents, Contents::Sealed(Bytes::new()));
         let sealed = match taken {
             Contents::Open(builder) => {
+                self.plain = builder.plain_len();
                 let mut builder = builder.with_codec(codec, level);
                 if let Some(Stamp { identity, sequence, is_transactional }) = self.stamp {
                     builder = builder.with_producer(identity.id, identity.epoch, sequence);
@@ -197,7 +210,7 @@ impl Batch {
         let all = stored.records(&mut scratch, Budget { ratio_max: usize::MAX, bytes_min: 0 });
         let all = all.map_err(|error| self.cannot(error))?;
         // Half of what was too large may still be too large; it will be split again.
-        let part_len = batch_size.min(bytes.len() / 2);
+        let part_len = batch_size.min(self.plain / 2);
         let mut parts: Vec<(u32, BatchBuilder)> = Vec::new();
         for (index, record) in all.enumerate() {
             let record = record.map_err(|error| self.cannot(error))?;
@@ -221,6 +234,7 @@ impl Batch {
                 place: self.place,
                 charged: std::mem::take(&mut charged),
                 count,
+                plain: 0,
                 created: self.created,
                 attempts: self.attempts,
                 retry_at: Duration::ZERO,

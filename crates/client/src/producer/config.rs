@@ -84,7 +84,8 @@ settings! {
         "acks" acks: Acks = Acks::All;
         /// How long a batch waits for more records.
         "linger.ms" linger: Duration = Duration::from_millis(5);
-        /// How large a batch becomes, before compression. A larger record gets one of its own.
+        /// How large a batch becomes, as it is sent: compressed, by how well its topic's last
+        /// batches were. A larger record gets one of its own.
         "batch.size" batch_size: usize = 16_384;
         /// How much memory records may take that are not delivered yet.
         "buffer.memory" buffer_memory: usize = 32 << 20;

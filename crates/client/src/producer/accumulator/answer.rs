@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use milena_protocol::ErrorCode;
+use milena_protocol::{ErrorCode, records::HEADER_LEN};
 
 use super::Accumulator;
 use crate::{
@@ -101,6 +101,21 @@ impl Accumulator {
         done
     }
 
+    /// A batch has its bytes now: how far compression went is remembered, and what memory it has
+    /// freed is free. True if somebody waits for it.
+    pub(in crate::producer) fn sealed(&mut self, batch: &mut Batch) -> bool {
+        let len = batch.len();
+        if batch.attempts == 1
+            && let Some(queues) = self.topics.get_mut(batch.place.topic)
+        {
+            queues.ratio.learn(batch.plain, len.saturating_sub(HEADER_LEN));
+        }
+        // What compression has added is little, and soon gone.
+        let freed = batch.charged.saturating_sub(len);
+        batch.charged -= freed;
+        freed > 0 && self.release(freed)
+    }
+
     fn judge(&self, batch: &Batch, error: &Error, now: Duration) -> Verdict {
         let code = error.code();
         if code == Some(ErrorCode::DuplicateSequenceNumber) {
@@ -171,6 +186,9 @@ impl Accumulator {
     fn split(&mut self, batch: Batch, done: &mut Done) {
         let (completion, charged) = (Arc::clone(&batch.completion), batch.charged);
         let (place, stamp) = (batch.place, batch.stamp);
+        if let Some(queues) = self.topics.get_mut(place.topic) {
+            queues.ratio.disappoint(batch.plain, batch.len());
+        }
         let parts = batch.split(self.rules.batch_size);
         let Some(queue) = self.queue_mut(place) else { return };
         match parts {

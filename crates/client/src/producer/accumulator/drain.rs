@@ -2,6 +2,8 @@
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
+use milena_protocol::records::HEADER_LEN;
+
 use super::{Accumulator, Finished, Identification};
 use crate::{
     error::Error,
@@ -64,8 +66,7 @@ impl Accumulator {
                 continue;
             };
             let size = sizes.entry(leader).or_default();
-            let len =
-                self.queue(place).and_then(|queue| queue.waiting.front()).map_or(0, Batch::len);
+            let len = self.first_len(place);
             if *size > 0 && *size + len > self.rules.request_size {
                 // The next request takes it, soon.
                 step.wake_by(now);
@@ -123,6 +124,17 @@ impl Accumulator {
         }
         // An answer will make place at the broker, and wake the sender.
         if can_take(leader) { Look::Take(leader) } else { Look::Nothing }
+    }
+
+    /// Bytes that the first batch of a queue will have on the wire, as far as one knows.
+    fn first_len(&self, place: Place) -> usize {
+        let Some(queues) = self.topics.get(place.topic) else { return 0 };
+        let queue = queues.partitions.get(place.partition);
+        let Some(first) = queue.and_then(|queue| queue.waiting.front()) else { return 0 };
+        match first.open_len() {
+            Some(plain) => HEADER_LEN + queues.ratio.compressed(plain),
+            None => first.len(),
+        }
     }
 
     fn take_first(&mut self, place: Place) -> Option<Batch> {

@@ -9,6 +9,7 @@ mod answer;
 mod drain;
 mod identity;
 mod queue;
+mod ratio;
 #[cfg(test)]
 mod test;
 mod transaction;
@@ -239,12 +240,13 @@ impl Accumulator {
         // What was full is sent, also if there is no memory for this record.
         let left = left.and_then(|left| queues.partitions.get_mut(left));
         let mut wakes = left.is_some_and(Queue::close_last);
+        let limit = queues.batch_limit(&self.rules);
         let Some(queue) = queues.partitions.get_mut(partition) else {
             return Appended::UnknownTopic;
         };
         let may_take = if self.blocked == 0 || has_waited { self.free } else { 0 };
         if let Some(last) = queue.waiting.back_mut()
-            && let Some(capacity) = last.room_for(bytes, self.rules.batch_size)
+            && let Some(capacity) = last.room_for(bytes, limit)
         {
             let more = capacity.saturating_sub(last.charged);
             if more > may_take {
@@ -257,7 +259,7 @@ impl Accumulator {
             }
             return Appended::Added { delivery, wakes };
         }
-        let capacity = queue.capacity_for(HEADER_LEN + bytes, self.rules.batch_size);
+        let capacity = queue.capacity_for(HEADER_LEN + bytes, limit);
         if capacity > may_take {
             return Appended::Full;
         }

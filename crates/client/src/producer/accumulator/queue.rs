@@ -5,7 +5,7 @@ use std::{collections::VecDeque, sync::Arc};
 use milena_env::Random;
 use milena_protocol::ErrorCode;
 
-use super::{CAPACITY_MIN, Choice, Rules};
+use super::{CAPACITY_MIN, Choice, Rules, ratio::Ratio};
 use crate::{
     cluster::Topic,
     error::{Error, Result},
@@ -21,6 +21,8 @@ pub(super) struct TopicQueues {
     pub(super) name: Arc<str>,
     pub(super) topic: Arc<Topic>,
     pub(super) partitions: Vec<Queue>,
+    /// What compression does to its records.
+    pub(super) ratio: Ratio,
     sticky: Sticky,
 }
 
@@ -54,6 +56,7 @@ impl TopicQueues {
             name,
             topic: Arc::clone(&topic),
             partitions: Vec::new(),
+            ratio: Ratio::default(),
             sticky: Sticky::default(),
         };
         queues.take(&topic);
@@ -84,6 +87,12 @@ impl TopicQueues {
         }
     }
 
+    /// How large a batch becomes before compression: so that it has `batch.size` bytes behind it.
+    pub(super) fn batch_limit(&self, rules: &Rules) -> usize {
+        // However well something compresses, nobody must make more of it than of a request.
+        self.ratio.plain(rules.batch_size).min(rules.request_size.max(rules.batch_size))
+    }
+
     /// The partition of a record, and the one that was left full for it.
     pub(super) fn choose(
         &mut self,
@@ -93,6 +102,7 @@ impl TopicQueues {
         random: &mut Random,
     ) -> Result<(usize, Option<usize>)> {
         let count = self.partitions.len();
+        let limit = self.batch_limit(rules);
         match choice {
             Choice::Hash(hash) => Ok(((hash & 0x7fff_ffff) as usize % count.max(1), None)),
             Choice::Any => {
@@ -102,7 +112,7 @@ impl TopicQueues {
                     queue.leader.map(|_| if rules.is_adaptive { queue.waiting.len() } else { 0 })
                 };
                 // A batch has a header, which its records must leave room for.
-                let size = rules.batch_size.saturating_sub(milena_protocol::records::HEADER_LEN);
+                let size = limit.saturating_sub(milena_protocol::records::HEADER_LEN);
                 Ok(self.sticky.choose(bytes, size, count, random, queued))
             }
             Choice::Partition(partition) => usize::try_from(partition)
@@ -126,8 +136,8 @@ impl Queue {
     }
 
     /// How much memory a new batch begins with.
-    pub(super) fn capacity_for(&self, needed: usize, batch_size: usize) -> usize {
-        let usual = self.last_len.saturating_mul(2).max(CAPACITY_MIN).min(batch_size);
+    pub(super) fn capacity_for(&self, needed: usize, limit: usize) -> usize {
+        let usual = self.last_len.saturating_mul(2).max(CAPACITY_MIN).min(limit);
         needed.max(usual)
     }
 

@@ -20,7 +20,7 @@ use self::{nodes::Nodes, request::Request};
 use super::{
     accumulator::{Done, Finished, Step},
     batch::{Batch, Identity, Place},
-    config::Acks,
+    config::{Acks, Compression},
     shared::Shared,
 };
 use crate::{
@@ -171,7 +171,11 @@ impl Sender {
         let connection = self.nodes.connection(leader);
         let topics = self.shared.cluster.view();
         let mut request = Request::new(leader, batches, config.delivery_timeout);
-        let charged = request.seal(config.compression.codec(), config.level());
+        request.seal(config.compression.codec(), config.level());
+        let has_room = config.compression != Compression::None && {
+            let mut accumulator = self.shared.lock();
+            request.sealed().fold(false, |room, batch| room | accumulator.sealed(batch))
+        };
         let number = self.next_request;
         self.next_request += 1;
         let is_implicit = config.transactional_id.is_none() || self.shared.lock().is_implicit();
@@ -185,7 +189,7 @@ impl Sender {
         };
         self.requests.insert(number, request);
         self.nodes.begin(leader);
-        if charged > 0 && self.shared.lock().release(charged) {
+        if has_room {
             self.shared.room.notify_one();
         }
         match begun {

@@ -88,21 +88,17 @@ impl Request {
         Self { leader, batches: sealed.collect(), version, address, expires }
     }
 
-    /// Makes the bytes of all batches; says how much memory that has freed.
-    pub(super) fn seal(&mut self, codec: Codec, level: Level) -> usize {
-        let freed = self.batches.iter_mut().map(|sealed| {
+    /// Makes the bytes of all batches.
+    pub(super) fn seal(&mut self, codec: Codec, level: Level) {
+        for sealed in &mut self.batches {
             sealed.bytes = sealed.batch.seal(codec, level);
-            let len = sealed.batch.len();
-            let freed = sealed.batch.charged.saturating_sub(len);
-            // What compression has freed is free; what it has added is little, and soon gone.
-            if codec == Codec::None {
-                0
-            } else {
-                sealed.batch.charged -= freed;
-                freed
-            }
-        });
-        freed.sum()
+        }
+    }
+
+    /// The batches that have their bytes.
+    pub(super) fn sealed(&mut self) -> impl Iterator<Item = &mut Batch> {
+        let sealed = self.batches.iter_mut().filter(|sealed| sealed.bytes.is_ok());
+        sealed.map(|sealed| &mut sealed.batch)
     }
 
     /// Queues the request behind those that are under way.

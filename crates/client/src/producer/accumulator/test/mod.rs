@@ -257,6 +257,56 @@ fn a_batch_that_is_too_large_goes_on_in_parts() {
     }
 }
 
+/// Sends what waits for a partition, compressed, and has it stored; the sizes of what was sent.
+fn compressed(accumulator: &mut Accumulator, now: Duration) -> Vec<(usize, usize)> {
+    let mut batches = drained(accumulator, now);
+    for batch in &mut batches {
+        drop(batch.seal(Codec::Zstd, None).unwrap());
+        accumulator.sealed(batch);
+    }
+    let sizes = batches.iter().map(|batch| (batch.plain, batch.len())).collect();
+    for batch in batches {
+        answer(accumulator, batch, stored(0), now);
+    }
+    sizes
+}
+
+#[test]
+fn a_batch_is_full_by_what_it_will_be_when_it_is_compressed() {
+    let rules = Rules { batch_size: 1_000, buffer_memory: 1 << 20, ..plain() };
+    let mut accumulator = accumulator(rules);
+    let mut sizes: Vec<(usize, usize)> = Vec::new();
+    for round in 0..400 {
+        // As much as fits into the batch and one record more.
+        let now = ms(round * 10);
+        while accumulator.queue(Place { topic: 0, partition: 0 }).unwrap().waiting.len() < 2 {
+            drop(added(&mut accumulator, 0, &[7; 90], now));
+        }
+        // The full one first, then what is left.
+        sizes.extend(compressed(&mut accumulator, now).first());
+        compressed(&mut accumulator, now + ms(5));
+    }
+    let (first, last) = (sizes[0], *sizes.last().unwrap());
+    assert!(first.0 < 1_000, "nothing is known of the topic yet: {first:?}");
+    assert!(last.0 > 2_000, "what compresses well is gathered for longer: {last:?}");
+    assert!(sizes.iter().all(|(_, sent)| *sent <= 1_000), "{sizes:?}");
+    assert_eq!(accumulator.free(), 1 << 20);
+
+    // One that is refused for its size: what follows is small until compression has proven itself.
+    for _ in 0..30 {
+        drop(added(&mut accumulator, 0, &[7; 90], ms(9_000)));
+    }
+    let mut batch = drained(&mut accumulator, ms(9_005)).remove(0);
+    assert!(batch.count > 10, "{}", batch.count);
+    drop(batch.seal(Codec::Zstd, None).unwrap());
+    answer(&mut accumulator, batch, failed(ErrorCode::MessageTooLarge), ms(9_006));
+    let mut plain = Vec::new();
+    while !accumulator.queue(Place { topic: 0, partition: 0 }).unwrap().waiting.is_empty() {
+        plain.extend(compressed(&mut accumulator, ms(9_100)).iter().map(|(plain, _)| *plain));
+    }
+    assert!(plain.len() >= 3 && plain.iter().all(|plain| *plain <= 1_000), "{plain:?}");
+}
+
 #[test]
 fn a_record_that_is_too_large_alone_fails() {
     let mut accumulator = accumulator(plain());
