@@ -11,12 +11,17 @@ use std::{
 use bytes::Bytes;
 use milena_protocol::{
     LeaderEpoch,
-    records::{Batch, BatchError, BatchHeader, Batches, Budget, ControlType, Scratch},
+    records::{
+        Batch, BatchHeader, Budget, ControlType, LegacyError, LegacyMessage, Scratch, magic,
+    },
 };
 
-use super::super::{
-    TopicPartition,
-    record::{Piece, Pool, Records},
+use super::{
+    super::{
+        TopicPartition,
+        record::{Piece, Pool, Records},
+    },
+    legacy::as_batch,
 };
 
 /// What batches are read with.
@@ -74,30 +79,34 @@ impl Chunk {
 
     /// The offset behind its last whole batch; none if there is no whole one. An answer may end in
     /// the middle of a batch.
-    pub(super) fn next_offset(&self) -> Result<Option<i64>, BatchError> {
-        let mut batches = Batches::new(&self.bytes);
-        let last = batches.by_ref().last();
-        match batches.stopped() {
-            Some(error) if !error.is_incomplete() => Err(error),
-            _ => Ok(last.map(|batch| batch.header().next_offset().0)),
+    pub(super) fn next_offset(&self) -> Result<Option<i64>, Box<str>> {
+        let (mut at, mut next) = (0, None);
+        while let Some(whole) = Whole::first(self.bytes.get(at..).unwrap_or_default())? {
+            at += whole.len();
+            next = Some(whole.last_offset() + 1);
         }
+        Ok(next)
     }
 
     /// The next whole batch that has something from `offset` on.
-    fn next_batch(&mut self, offset: i64) -> Result<Option<Bytes>, BatchError> {
+    fn next_batch(
+        &mut self,
+        offset: i64,
+        scratch: &mut Scratch,
+    ) -> Result<Option<Bytes>, Box<str>> {
         loop {
             let rest = self.bytes.get(self.at..).unwrap_or_default();
-            let batch = match Batch::read(rest) {
-                Ok(batch) => batch,
-                Err(error) if error.is_incomplete() => return Ok(None),
-                Err(error) => return Err(error),
+            let Some(whole) = Whole::first(rest)? else { return Ok(None) };
+            let last_offset = whole.last_offset();
+            self.at += whole.len();
+            let batch = match whole {
+                _ if last_offset < offset => None,
+                Whole::Batch(batch) => Some(self.bytes.slice_ref(batch.bytes())),
+                Whole::Old(message) => Some(as_batch(&message, scratch)?),
             };
-            let (last_offset, bytes) = (batch.header().last_offset().0, batch.bytes());
-            let batch = self.bytes.slice_ref(bytes);
-            self.at += batch.len();
             self.begin_aborted(last_offset);
-            if last_offset >= offset {
-                return Ok(Some(batch));
+            if batch.is_some() {
+                return Ok(batch);
             }
         }
     }
@@ -107,6 +116,44 @@ impl Chunk {
             self.aborted.pop_front_if(|(_, first)| *first <= last_offset)
         {
             self.open_aborted.insert(producer);
+        }
+    }
+}
+
+/// A batch, or a message that was written when there were none.
+enum Whole<'b> {
+    Batch(Batch<'b>),
+    Old(LegacyMessage<'b>),
+}
+
+impl<'b> Whole<'b> {
+    /// The first one of some bytes; none if there is not all of it.
+    fn first(bytes: &'b [u8]) -> Result<Option<Self>, Box<str>> {
+        if magic(bytes).is_some_and(|magic| (0..2).contains(&magic)) {
+            return match LegacyMessage::read(bytes) {
+                Ok(message) => Ok(Some(Self::Old(message))),
+                Err(LegacyError::Incomplete { .. }) => Ok(None),
+                Err(error) => Err(text(error)),
+            };
+        }
+        match Batch::read(bytes) {
+            Ok(batch) => Ok(Some(Self::Batch(batch))),
+            Err(error) if error.is_incomplete() => Ok(None),
+            Err(error) => Err(text(error)),
+        }
+    }
+
+    fn last_offset(&self) -> i64 {
+        match self {
+            Self::Batch(batch) => batch.header().last_offset().0,
+            Self::Old(message) => message.offset.0,
+        }
+    }
+
+    fn len(&self) -> usize {
+        match self {
+            Self::Batch(batch) => batch.bytes().len(),
+            Self::Old(message) => message.size_in_bytes(),
         }
     }
 }
@@ -156,7 +203,7 @@ impl Buffer {
 impl Chunk {
     /// Opens the next batch with records that are wanted; `read` moves behind all others.
     fn open_next(&mut self, read: &mut Read, tools: &mut Tools) -> Result<Option<Open>, Box<str>> {
-        while let Some(bytes) = self.next_batch(read.offset).map_err(text)? {
+        while let Some(bytes) = self.next_batch(read.offset, &mut tools.scratch)? {
             let batch = if tools.is_checking { Batch::check(&bytes) } else { Batch::read(&bytes) };
             let batch = batch.map_err(text)?;
             let header = *batch.header();

@@ -2,6 +2,7 @@
 //! fetched, and given out. Pure: (state, what happened, now), and never a request made here.
 
 mod buffer;
+mod legacy;
 mod lookups;
 mod state;
 #[cfg(test)]
