@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use milena_protocol::{
-    ErrorCode,
+    ErrorCode, Uuid,
     api::{
         OffsetCommitRequest, OffsetFetchRequest,
         offset_commit::request::{OffsetCommitRequestPartition, OffsetCommitRequestTopic},
@@ -27,8 +27,62 @@ use crate::{
 
 /// From this version on one request may ask for several groups, and is made by a member.
 const GROUPS_FROM: i16 = 8;
-/// Up to this version topics have names.
+/// Up to this version topics have names, and from the next one on only ids.
 const NAMES_UNTIL: i16 = 9;
+
+/// Topics by name and by id: a topic that was deleted and made again is not taken for the one that
+/// was read.
+struct Ids<'p> {
+    /// Empty if some have no id that is known.
+    by_name: BTreeMap<&'p str, Uuid>,
+}
+
+impl<'p> Ids<'p> {
+    fn of(cluster: &Cluster, topics: impl Iterator<Item = &'p str>) -> Self {
+        let view = cluster.view();
+        let known = topics.map(|name| {
+            let id = view.topics.get(name).map(|topic| topic.id);
+            id.filter(|id| *id != Uuid::ZERO).map(|id| (name, id))
+        });
+        Self { by_name: known.collect::<Option<_>>().unwrap_or_default() }
+    }
+
+    /// The highest version that can be spoken with what is known.
+    fn version(&self, highest: i16) -> i16 {
+        if self.by_name.is_empty() { highest.min(NAMES_UNTIL) } else { highest }
+    }
+
+    fn id(&self, name: &str) -> Uuid {
+        self.by_name.get(name).copied().unwrap_or(Uuid::ZERO)
+    }
+
+    /// The name of a topic in an answer, which has its name or its id.
+    fn name<'n>(&'n self, name: &'n str, id: Uuid) -> Option<&'n str> {
+        if id == Uuid::ZERO {
+            return Some(name);
+        }
+        self.by_name.iter().find(|(_, known)| **known == id).map(|(name, _)| *name)
+    }
+}
+
+/// What a topic of an answer is called; whoever speaks of others does not know what was asked.
+fn named<'n>(ids: &'n Ids<'_>, name: &'n str, id: Uuid, address: &str) -> Result<&'n str> {
+    let unknown = || Error::Protocol {
+        address: address.into(),
+        problem: format!("its answer is about topic {id}, which was not asked for").into(),
+    };
+    ids.name(name, id).ok_or_else(unknown)
+}
+
+/// A topic that has another id than is known here has to be learned of again.
+fn refresh_if_unknown<T>(cluster: &Cluster, done: Result<T>) -> Result<T> {
+    if let Err(error) = &done
+        && error.code() == Some(ErrorCode::UnknownTopicId)
+    {
+        cluster.refresh();
+    }
+    done
+}
 
 /// Calls the group's coordinator; who is not it any more is forgotten.
 pub(super) async fn at_coordinator<T, F: Future<Output = Result<T>>>(
@@ -70,16 +124,17 @@ pub(super) async fn fetch_offsets(
     for partition in partitions {
         by_topic.entry(&partition.topic).or_default().push(partition.partition);
     }
-    at_coordinator(cluster, group_id, async |node: Arc<Node>| {
+    let ids = Ids::of(cluster, by_topic.keys().copied());
+    let done = at_coordinator(cluster, group_id, async |node: Arc<Node>| {
         let connection = node.connection().await?;
-        let version = connection.version::<OffsetFetch>()?.min(NAMES_UNTIL);
+        let version = ids.version(connection.version::<OffsetFetch>()?);
         let mut request = OffsetFetchRequest { require_stable: true, ..Default::default() };
         let topics = by_topic.iter();
         if version >= GROUPS_FROM {
             let topics = topics.map(|(name, partitions)| OffsetFetchRequestTopics {
                 name,
+                topic_id: ids.id(name),
                 partition_indexes: partitions.clone(),
-                ..Default::default()
             });
             let (member_id, member_epoch) = member.for_reading();
             request.groups = vec![OffsetFetchRequestGroup {
@@ -114,16 +169,10 @@ pub(super) async fn fetch_offsets(
         for group in &message.groups {
             Error::check(&what, group.error_code, None)?;
             for topic in &group.topics {
+                let name = named(&ids, topic.name, topic.topic_id, &node.address)?;
                 for it in &topic.partitions {
                     let (offset, epoch) = (it.committed_offset, it.committed_leader_epoch);
-                    keep(
-                        topic.name,
-                        it.partition_index,
-                        offset,
-                        epoch,
-                        it.metadata,
-                        it.error_code,
-                    )?;
+                    keep(name, it.partition_index, offset, epoch, it.metadata, it.error_code)?;
                 }
             }
         }
@@ -134,8 +183,8 @@ pub(super) async fn fetch_offsets(
             }
         }
         Ok(found)
-    })
-    .await
+    });
+    refresh_if_unknown(cluster, done.await)
 }
 
 /// Commits for a member of the group, or for nobody in particular.
@@ -145,6 +194,7 @@ pub(super) async fn commit_offsets(
     member: &MemberIdentity,
     offsets: &BTreeMap<TopicPartition, CommittedOffset>,
 ) -> Result<()> {
+    let ids = Ids::of(cluster, offsets.keys().map(|partition| &*partition.topic));
     let mut topics: Vec<OffsetCommitRequestTopic<'_>> = Vec::new();
     for (partition, committed) in offsets {
         let entry = OffsetCommitRequestPartition {
@@ -157,8 +207,8 @@ pub(super) async fn commit_offsets(
             Some(topic) => topic.partitions.push(entry),
             None => topics.push(OffsetCommitRequestTopic {
                 name: &partition.topic,
+                topic_id: ids.id(&partition.topic),
                 partitions: vec![entry],
-                ..Default::default()
             }),
         }
     }
@@ -170,21 +220,42 @@ pub(super) async fn commit_offsets(
         retention_time_ms: -1,
         topics,
     };
-    at_coordinator(cluster, group_id, async |node: Arc<Node>| {
+    let done = at_coordinator(cluster, group_id, async |node: Arc<Node>| {
         let connection = node.connection().await?;
-        let version = connection.version::<OffsetCommit>()?.min(NAMES_UNTIL);
+        let version = ids.version(connection.version::<OffsetCommit>()?);
         let answer = connection.call_at::<OffsetCommit>(&request, version).await?;
         let what = format!("commit for {group_id}");
         let message = answer.message()?;
-        let codes = message.topics.iter().flat_map(|topic| {
-            topic.partitions.iter().map(|it| (topic.name, it.partition_index, it.error_code))
-        });
-        for (topic, partition, code) in codes {
-            if code != ErrorCode::None as i16 {
-                Error::check(&format!("{what}, {topic}-{partition}"), code, None)?;
+        for topic in &message.topics {
+            let name = named(&ids, topic.name, topic.topic_id, &node.address)?;
+            for it in topic.partitions.iter().filter(|it| it.error_code != 0) {
+                Error::check(
+                    &format!("{what}, {name}-{}", it.partition_index),
+                    it.error_code,
+                    None,
+                )?;
             }
         }
         Ok(())
-    })
-    .await
+    });
+    refresh_if_unknown(cluster, done.await)
+}
+
+#[cfg(test)]
+mod test {
+    use super::*;
+
+    #[test]
+    fn topics_go_by_their_ids_if_all_of_them_are_known() {
+        let (a, b) = (Uuid::from_u128(1), Uuid::from_u128(2));
+        let ids = Ids { by_name: BTreeMap::from([("a", a), ("b", b)]) };
+        assert_eq!((ids.version(10), ids.version(8)), (10, 8));
+        assert_eq!((ids.id("b"), ids.name("", a)), (b, Some("a")));
+        let error = named(&ids, "", Uuid::from_u128(3), "here:9092").unwrap_err();
+        assert!(matches!(error, Error::Protocol { .. }), "{error}");
+        // One has none.
+        let ids = Ids { by_name: BTreeMap::new() };
+        assert_eq!((ids.version(10), ids.version(8)), (9, 8));
+        assert_eq!((ids.id("b"), ids.name("b", Uuid::ZERO)), (Uuid::ZERO, Some("b")));
+    }
 }
