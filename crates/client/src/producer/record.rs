@@ -10,6 +10,9 @@ use std::{borrow::Cow, fmt, sync::Arc};
 ///
 /// let record: Record = Record::to("orders").key("customer 7").value("three apples");
 /// assert_eq!(record.topic, "orders");
+/// // Without a value it is a tombstone: it deletes its key from a compacted topic.
+/// let tombstone: Record = Record::to("orders").key("customer 7");
+/// assert!(tombstone.value.is_none());
 /// ```
 #[non_exhaustive]
 pub struct Record<'a, K: ?Sized + ToOwned = [u8], V: ?Sized + ToOwned = [u8]> {
@@ -77,6 +80,13 @@ impl<'a, K: ?Sized + ToOwned, V: ?Sized + ToOwned> Record<'a, K, V> {
     #[must_use]
     pub fn header(mut self, key: impl Into<Cow<'a, str>>, value: impl Field<'a, [u8]>) -> Self {
         self.headers.push(Header { key: key.into(), value: Some(value.into_field()) });
+        self
+    }
+
+    /// Adds a header that has a name and no value, which is not the same as an empty one.
+    #[must_use]
+    pub fn null_header(mut self, key: impl Into<Cow<'a, str>>) -> Self {
+        self.headers.push(Header { key: key.into(), value: None });
         self
     }
 }
