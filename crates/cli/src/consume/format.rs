@@ -20,6 +20,9 @@ pub(super) struct Shape {
     /// {value}, {headers}, \n and \t in it. It gets no newline of its own.
     #[arg(long, short = 'T', value_name = "TEXT")]
     template: Option<String>,
+    /// What text and templates show for a key or value that is null; nothing if it is not said.
+    #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
+    null: String,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -34,10 +37,12 @@ enum Output {
 
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Format {
-    Text,
+    /// The value, or what stands for null.
+    Text(String),
     Json,
     Hex,
-    Template(Vec<Piece>),
+    /// The same with what stands for null.
+    Template(Vec<Piece>, String),
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -55,12 +60,13 @@ pub(super) enum Piece {
 
 impl Shape {
     pub(super) fn format(&self, json: bool) -> Result<Format> {
+        let null = self.null.clone();
         Ok(match (&self.template, self.output) {
-            (Some(template), _) => Format::Template(pieces(template)?),
+            (Some(template), _) => Format::Template(pieces(template)?, null),
             (None, Output::Hex) => Format::Hex,
             (None, Output::Json) => Format::Json,
             (None, Output::Text) if json => Format::Json,
-            (None, Output::Text) => Format::Text,
+            (None, Output::Text) => Format::Text(null),
         })
     }
 }
@@ -68,8 +74,8 @@ impl Shape {
 impl Format {
     pub(super) fn write(&self, record: &Record<'_>, out: &mut impl Write) -> io::Result<()> {
         match self {
-            Self::Text => {
-                out.write_all(record.value.unwrap_or_default())?;
+            Self::Text(null) => {
+                out.write_all(record.value.unwrap_or(null.as_bytes()))?;
                 out.write_all(b"\n")
             }
             Self::Hex => {
@@ -92,13 +98,15 @@ impl Format {
                 });
                 writeln!(out, "{object}")
             }
-            Self::Template(pieces) => pieces.iter().try_for_each(|piece| piece.write(record, out)),
+            Self::Template(pieces, null) => {
+                pieces.iter().try_for_each(|piece| piece.write(record, null.as_bytes(), out))
+            }
         }
     }
 }
 
 impl Piece {
-    fn write(&self, record: &Record<'_>, out: &mut impl Write) -> io::Result<()> {
+    fn write(&self, record: &Record<'_>, null: &[u8], out: &mut impl Write) -> io::Result<()> {
         match self {
             Self::Literal(text) => out.write_all(text.as_bytes()),
             Self::Topic => out.write_all(record.partition.topic.as_bytes()),
@@ -106,14 +114,14 @@ impl Piece {
             Self::Offset => write!(out, "{}", record.offset),
             Self::Timestamp => write!(out, "{}", record.timestamp),
             Self::Time => out.write_all(format_ms(record.timestamp).as_bytes()),
-            Self::Key => out.write_all(record.key.unwrap_or_default()),
-            Self::Value => out.write_all(record.value.unwrap_or_default()),
+            Self::Key => out.write_all(record.key.unwrap_or(null)),
+            Self::Value => out.write_all(record.value.unwrap_or(null)),
             Self::Headers => {
                 for (number, header) in record.headers().enumerate() {
                     out.write_all(if number > 0 { b"," } else { b"" })?;
                     out.write_all(header.key)?;
                     out.write_all(b"=")?;
-                    out.write_all(header.value.unwrap_or_default())?;
+                    out.write_all(header.value.unwrap_or(null))?;
                 }
                 Ok(())
             }

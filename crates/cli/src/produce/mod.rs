@@ -45,6 +45,10 @@ pub(crate) struct Arguments {
     /// A header of all records.
     #[arg(long = "header", short = 'H', value_name = "NAME=VALUE")]
     headers: Vec<String>,
+    /// A key, value or header value that is just this text is null, which deletes a key from a
+    /// compacted topic. JSON has its own null.
+    #[arg(long, value_name = "TEXT", conflicts_with = "json_lines")]
+    null: Option<String>,
     /// Each line is a JSON object: value, and if need be key, headers ([[name, value], ...]),
     /// partition, timestamp. What is no text is {"hex": "..."}.
     #[arg(long, short = 'J')]
@@ -116,15 +120,21 @@ pub(crate) fn run(arguments: &Arguments, cluster: &Cluster) -> Result<()> {
 }
 
 fn parser(arguments: &Arguments) -> Result<Parser> {
+    let null = arguments.null.clone().map(String::into_bytes);
     let headers = arguments.headers.iter().map(|text| {
-        key_value(text, "--header").map(|(name, value)| (name.to_owned(), Some(value.into())))
+        let (name, value) = key_value(text, "--header")?;
+        Ok((name.to_owned(), parse::unless_null(value.as_bytes(), null.as_deref())))
     });
     Ok(Parser {
         is_json: arguments.json_lines,
         key_separator: arguments.key_separator.clone().filter(|text| !text.is_empty()),
-        key: arguments.key.clone().map(String::into_bytes),
+        key: arguments
+            .key
+            .as_ref()
+            .and_then(|key| parse::unless_null(key.as_bytes(), null.as_deref())),
         headers: headers.collect::<Result<_>>()?,
         partition: arguments.partition,
+        null,
     })
 }
 
@@ -211,7 +221,10 @@ impl Sending {
         record.key = line.key.map(Into::into);
         record.value = line.value.map(Into::into);
         for (name, value) in line.headers {
-            record = record.header(name, value.unwrap_or_default());
+            record = match value {
+                Some(value) => record.header(name, value),
+                None => record.null_header(name),
+            };
         }
         let delivery = self.producer.send(record).await?;
         self.sent += 1;

@@ -15,6 +15,8 @@ pub(super) struct Parser {
     pub(super) key: Option<Vec<u8>>,
     pub(super) headers: Headers,
     pub(super) partition: Option<i32>,
+    /// What stands for nothing at all.
+    pub(super) null: Option<Vec<u8>>,
 }
 
 /// What is to be sent.
@@ -33,16 +35,17 @@ impl Parser {
             return self.parse_json(line);
         }
         let (headers, partition) = (self.headers.clone(), self.partition);
+        let bytes = |text: &[u8]| unless_null(text, self.null.as_deref());
         let (key, value) = match &self.key_separator {
             None => (self.key.clone(), line),
             Some(separator) => {
                 let at = find(line, separator.as_bytes())
                     .ok_or_else(|| format!("there is no `{separator}` between key and value"))?;
                 let (key, rest) = line.split_at(at);
-                (Some(key.to_vec()), rest.get(separator.len()..).unwrap_or_default())
+                (bytes(key), rest.get(separator.len()..).unwrap_or_default())
             }
         };
-        Ok(Line { key, value: Some(value.to_vec()), headers, partition, timestamp: None })
+        Ok(Line { key, value: bytes(value), headers, partition, timestamp: None })
     }
 
     fn parse_json(&self, line: &[u8]) -> Result<Line, String> {
@@ -89,6 +92,11 @@ impl Parser {
     }
 }
 
+/// A text's bytes, or none if it stands for nothing.
+pub(super) fn unless_null(text: &[u8], null: Option<&[u8]>) -> Option<Vec<u8>> {
+    (null != Some(text)).then(|| text.to_vec())
+}
+
 fn header(pair: &Value) -> Option<(String, Option<Vec<u8>>)> {
     match pair.as_array()?.as_slice() {
         [Value::String(name), value] => Some((name.clone(), from_json(value)?)),
@@ -111,6 +119,18 @@ mod test {
         assert_eq!((line.key.unwrap(), line.value.unwrap()), (b"a".to_vec(), b"b::c".to_vec()));
         assert_eq!(parser.parse(b"::").unwrap().value, Some(Vec::new()));
         assert!(parser.parse(b"a:b").unwrap_err().contains("::"));
+    }
+
+    #[test]
+    fn a_word_can_stand_for_nothing() {
+        let null = Some(b"NULL".to_vec());
+        let parser = Parser { key_separator: Some(":".to_owned()), null, ..Parser::default() };
+        let line = parser.parse(b"k:NULL").unwrap();
+        assert_eq!((line.key.as_deref(), line.value), (Some(&b"k"[..]), None));
+        let line = parser.parse(b"NULL:NULLS").unwrap();
+        assert_eq!((line.key, line.value.as_deref()), (None, Some(&b"NULLS"[..])));
+        let parser = Parser { null: Some(Vec::new()), ..Parser::default() };
+        assert_eq!(parser.parse(b"").unwrap().value, None, "an empty line may stand for it");
     }
 
     #[test]

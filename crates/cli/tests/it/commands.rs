@@ -125,6 +125,12 @@ fn producing() {
     let file = session.folder().join("whole.bin");
     std::fs::write(&file, "all\nof\nit").unwrap();
     session.run(&format!("produce cli-made --whole -p 0 {}", file.display()));
+    session.run_with("produce cli-made -p 0 -K : -H h=NULL --null NULL", b"gone:NULL\nNULL:v\n");
+    let lines = br#"{"key":null,"value":null,"partition":0,"headers":[["h",null],["e",""]]}"#;
+    session.run_with("produce cli-made -J", lines);
+    session.run("consume cli-made -p 0 --from-offset -3 -T {key}={value}␣{headers}\\n --null -");
+    session.run("consume cli-made -p 0 --from-offset -3 --null nothing");
+    session.run("consume cli-made -p 0 --from-offset -1 --json");
     session.run("produce cli-made no-such-file");
     session.run_with("produce cli-made -p 0 --rate 1000", b"1\n2\n3\n");
     session.run_with("produce cli-made --rate 0", b"1\n");
