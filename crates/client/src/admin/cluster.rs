@@ -1,28 +1,18 @@
-//! The cluster as a whole: its brokers, its quorum, what it can do.
+//! The cluster as a whole: its brokers and what they can do.
 
 use std::collections::BTreeMap;
 
-use milena_protocol::{
-    Uuid,
-    api::{
-        ApiVersionsRequest, DescribeClusterRequest, DescribeQuorumRequest, UpdateFeaturesRequest,
-        describe_quorum::{
-            request::{PartitionData, TopicData},
-            response::ReplicaState,
-        },
-        update_features::request::FeatureUpdateKey,
-    },
+use milena_protocol::api::{
+    ApiVersionsRequest, DescribeClusterRequest, UpdateFeaturesRequest,
+    update_features::request::FeatureUpdateKey,
 };
 
 use super::{Admin, Each, To, done};
 use crate::{
     Broker,
     error::{Error, Result},
-    network::{ApiVersions, DescribeCluster, DescribeQuorum, UpdateFeatures},
+    network::{ApiVersions, DescribeCluster, UpdateFeatures},
 };
-
-/// The log that the cluster's metadata are kept in.
-const METADATA_TOPIC: &str = "__cluster_metadata";
 
 /// A cluster and its brokers.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,36 +24,6 @@ pub struct ClusterDescription {
     pub controller: Option<i32>,
     /// The brokers, in the order of their ids.
     pub brokers: Vec<Broker>,
-}
-
-/// Who agrees on the cluster's metadata.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Quorum {
-    /// Who leads.
-    pub leader: i32,
-    /// In which epoch.
-    pub epoch: i32,
-    /// How far all is agreed on.
-    pub high_watermark: i64,
-    /// Who votes.
-    pub voters: Vec<QuorumReplica>,
-    /// Who only follows.
-    pub observers: Vec<QuorumReplica>,
-}
-
-/// A node that has the metadata log.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct QuorumReplica {
-    /// Which node.
-    pub id: i32,
-    /// Its directory; zero if it is not known.
-    pub directory: Uuid,
-    /// How far its log goes.
-    pub log_end_offset: i64,
-    /// When it last had all, in milliseconds since 1970.
-    pub caught_up_ms: Option<i64>,
 }
 
 /// Something that brokers can do at several levels, such as `metadata.version`.
@@ -110,31 +70,6 @@ impl Admin {
                 id: message.cluster_id.into(),
                 controller: Some(message.controller_id).filter(|id| *id >= 0),
                 brokers,
-            })
-        })
-        .await
-    }
-
-    /// Who agrees on the cluster's metadata, and how far.
-    pub async fn describe_quorum(&self) -> Result<Quorum> {
-        let partitions = vec![PartitionData { partition_index: 0 }];
-        let topics = vec![TopicData { topic_name: METADATA_TOPIC, partitions }];
-        let request = DescribeQuorumRequest { topics };
-        let what = "describe the quorum";
-        self.ask::<DescribeQuorum, _>(what, To::Any, &request, |answer| {
-            let message = answer.message()?;
-            Error::check(what, message.error_code, message.error_message)?;
-            let Some(told) = message.topics.first().and_then(|topic| topic.partitions.first())
-            else {
-                return Err(Error::Invalid("the answer tells of no quorum".into()));
-            };
-            Error::check(what, told.error_code, told.error_message)?;
-            Ok(Quorum {
-                leader: told.leader_id,
-                epoch: told.leader_epoch,
-                high_watermark: told.high_watermark,
-                voters: told.current_voters.iter().map(replica).collect(),
-                observers: told.observers.iter().map(replica).collect(),
             })
         })
         .await
@@ -195,14 +130,5 @@ impl Admin {
             Ok(told.collect())
         })
         .await
-    }
-}
-
-fn replica(told: &ReplicaState) -> QuorumReplica {
-    QuorumReplica {
-        id: told.replica_id,
-        directory: told.replica_directory_id,
-        log_end_offset: told.log_end_offset,
-        caught_up_ms: Some(told.last_caught_up_timestamp).filter(|ms| *ms >= 0),
     }
 }

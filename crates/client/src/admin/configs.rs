@@ -12,6 +12,10 @@ use crate::{
     network::{DescribeConfigs, IncrementalAlterConfigs, ListConfigResources},
 };
 
+/// What an answer says of a resource: what was done, the code and the detail, the kind and the
+/// name, and what is given if all went well.
+type Told<'t, T> = (&'static str, i16, Option<&'t str>, i8, &'t str, T);
+
 /// What has settings, by Kafka's numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(i8)]
@@ -213,16 +217,11 @@ impl Admin {
             };
             let (what, to) = ("describe settings", resource.to());
             let read = self.ask::<DescribeConfigs, _>(what, to, &request, |answer| {
-                let mut each = Each::new();
-                for told in &answer.message()?.results {
+                each_resource(answer.message()?.results.iter().map(|told| {
                     let configs = told.configs.iter().map(Config::from_answer).collect();
-                    let what = format!("describe the settings of {}", named(told.resource_name));
-                    let result = done(what, told.error_code, told.error_message, configs);
-                    let resource =
-                        ConfigResource::from_answer(told.resource_type, told.resource_name)?;
-                    each.push((resource, result));
-                }
-                unless_later(each)
+                    let (kind, name) = (told.resource_type, told.resource_name);
+                    ("describe", told.error_code, told.error_message, kind, name, configs)
+                }))
             });
             all.extend(read.await?);
         }
@@ -249,15 +248,10 @@ impl Admin {
             let request = IncrementalAlterConfigsRequest { resources: vec![asked], validate_only };
             let (what, to) = ("change settings", resource.to());
             let read = self.ask::<IncrementalAlterConfigs, _>(what, to, &request, |answer| {
-                let mut each = Each::new();
-                for told in &answer.message()?.responses {
-                    let what = format!("change the settings of {}", named(told.resource_name));
-                    let result = done(what, told.error_code, told.error_message, ());
-                    let resource =
-                        ConfigResource::from_answer(told.resource_type, told.resource_name)?;
-                    each.push((resource, result));
-                }
-                unless_later(each)
+                each_resource(answer.message()?.responses.iter().map(|told| {
+                    let (kind, name) = (told.resource_type, told.resource_name);
+                    ("change", told.error_code, told.error_message, kind, name, ())
+                }))
             });
             all.extend(read.await?);
         }
@@ -283,6 +277,16 @@ impl Admin {
         })
         .await
     }
+}
+
+fn each_resource<'t, T>(
+    told: impl Iterator<Item = Told<'t, T>>,
+) -> Result<Each<ConfigResource, T>> {
+    let each = told.map(|(doing, code, detail, kind, name, value)| {
+        let what = format!("{doing} the settings of {}", named(name));
+        Ok((ConfigResource::from_answer(kind, name)?, done(what, code, detail, value)))
+    });
+    unless_later(each.collect::<Result<_>>()?)
 }
 
 fn named(name: &str) -> &str {

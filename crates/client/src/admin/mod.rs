@@ -5,6 +5,7 @@
 //! are asked for at once each has its own result ([`Each`]), and one that fails does not hide what
 //! became of the others.
 
+mod acls;
 mod cluster;
 mod configs;
 mod credentials;
@@ -14,7 +15,10 @@ mod log_dirs;
 mod offsets;
 mod partitions;
 mod producers;
+mod quorum;
 mod quotas;
+mod telemetry;
+mod tokens;
 mod topics;
 mod transactions;
 
@@ -22,7 +26,8 @@ use std::time::Duration;
 
 use milena_protocol::ErrorCode;
 
-pub use cluster::{ClusterDescription, Feature, FeatureChange, Quorum, QuorumReplica};
+pub use acls::{Acl, AclFilter, AclOperation, AclPatternType, AclPermission, AclResourceType};
+pub use cluster::{ClusterDescription, Feature, FeatureChange};
 pub use configs::{
     Config, ConfigChange, ConfigOperation, ConfigResource, ConfigSource, ConfigSynonym,
     ResourceKind,
@@ -33,9 +38,13 @@ pub use log_dirs::{LogDir, LogDirReplica};
 pub use offsets::{FoundOffset, OffsetSpec};
 pub use partitions::{MorePartitions, Reassignment};
 pub use producers::ActiveProducer;
+pub use quorum::{Quorum, QuorumReplica, VoterEndpoint};
 pub use quotas::{Quota, QuotaChange, QuotaEntity};
+pub use tokens::{DelegationToken, Principal};
 pub use topics::{CreatedTopic, NewTopic, TopicDescription, TopicPlacement};
-pub use transactions::{TransactionDescription, TransactionListing};
+pub use transactions::{
+    AbortTransaction, FencedProducer, TransactionDescription, TransactionListing,
+};
 
 use crate::{
     ClientConfig, TopicPartition,

@@ -21,6 +21,8 @@ pub struct ActiveProducer {
     pub last_sequence: i32,
     /// When it last produced, in milliseconds since 1970.
     pub last_timestamp: i64,
+    /// Who wrote its last marker, as a count of coordinators.
+    pub coordinator_epoch: Option<i32>,
     /// Where its open transaction begins.
     pub transaction_start: Option<i64>,
 }
@@ -58,6 +60,7 @@ fn active(answer: &Answer<DescribeProducers>) -> Result<Each<TopicPartition, Vec
                 epoch: one.producer_epoch,
                 last_sequence: one.last_sequence,
                 last_timestamp: one.last_timestamp,
+                coordinator_epoch: Some(one.coordinator_epoch).filter(|epoch| *epoch >= 0),
                 transaction_start: Some(one.current_txn_start_offset).filter(|at| *at >= 0),
             });
             let producers = producers.collect();

@@ -1,12 +1,19 @@
 //! Transactions, as their coordinators know them.
 
-use milena_protocol::api::{DescribeTransactionsRequest, ListTransactionsRequest};
+use milena_protocol::{
+    ErrorCode,
+    api::{
+        DescribeTransactionsRequest, InitProducerIdRequest, ListTransactionsRequest,
+        WriteTxnMarkersRequest,
+        write_txn_markers::request::{WritableTxnMarker, WritableTxnMarkerTopic},
+    },
+};
 
 use super::{Admin, Each, To, done, unless_later};
 use crate::{
     TopicPartition,
     error::{Error, Result},
-    network::{DescribeTransactions, ListTransactions},
+    network::{DescribeTransactions, InitProducerId, ListTransactions, WriteTxnMarkers},
 };
 
 /// A transactional id as a broker lists it.
@@ -41,7 +48,96 @@ pub struct TransactionDescription {
     pub partitions: Vec<TopicPartition>,
 }
 
+/// What a producer that was fenced is known by from now on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct FencedProducer {
+    /// Its id.
+    pub id: i64,
+    /// Its epoch, above that of whoever was fenced.
+    pub epoch: i16,
+}
+
+/// A transaction that a partition waits for and that its coordinator does not know, as
+/// [`Admin::describe_producers`] shows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AbortTransaction {
+    /// The partition.
+    pub partition: TopicPartition,
+    /// Who produces it.
+    pub producer_id: i64,
+    /// In which epoch.
+    pub producer_epoch: i16,
+    /// Who wrote the producer's last marker; nobody if there is none.
+    pub coordinator_epoch: Option<i32>,
+}
+
 impl Admin {
+    /// Fences whoever produces under these transactional ids, and ends what they left open.
+    pub async fn fence_producers(&self, ids: &[&str]) -> Result<Each<Box<str>, FencedProducer>> {
+        let mut all = Each::new();
+        for id in ids {
+            let request = InitProducerIdRequest {
+                transactional_id: Some(id),
+                transaction_timeout_ms: self.request_timeout_ms(),
+                ..Default::default()
+            };
+            let what = format!("fence {id}");
+            let to = To::Transaction(id);
+            let fenced = self.ask::<InitProducerId, _>(&what, to, &request, |answer| {
+                let message = answer.message()?;
+                match Error::check(&what, message.error_code, None) {
+                    // What was open is still being ended.
+                    Err(error) if error.is_retriable() => Err(error),
+                    Err(error) => Ok(Err(error)),
+                    Ok(()) => Ok(Ok(FencedProducer {
+                        id: message.producer_id,
+                        epoch: message.producer_epoch,
+                    })),
+                }
+            });
+            all.push(((*id).into(), fenced.await?));
+        }
+        Ok(all)
+    }
+
+    /// Aborts a transaction in one partition by force, so that readers of what is committed get
+    /// past it. This is for transactions that their coordinator does not know: one that it knows
+    /// is torn apart by this, and is to be ended by [`fence_producers`](Self::fence_producers).
+    pub async fn abort_transaction(&self, transaction: &AbortTransaction) -> Result<()> {
+        let AbortTransaction { partition, producer_id, producer_epoch, .. } = transaction;
+        let what = format!("abort the transaction of producer {producer_id} in {partition}");
+        let (led, lost) = self.by_leader::<_, ()>(&what, [(partition, ())]).await?;
+        for (_, lost) in lost {
+            lost?;
+        }
+        let marker = WritableTxnMarker {
+            producer_id: *producer_id,
+            producer_epoch: *producer_epoch,
+            transaction_result: false,
+            topics: vec![WritableTxnMarkerTopic {
+                name: &partition.topic,
+                partition_indexes: vec![partition.partition],
+            }],
+            coordinator_epoch: transaction.coordinator_epoch.unwrap_or(0),
+            ..Default::default()
+        };
+        let request = WriteTxnMarkersRequest { markers: vec![marker] };
+        for leader in led.into_keys() {
+            let written =
+                self.ask::<WriteTxnMarkers, _>(&what, To::Broker(leader), &request, |it| {
+                    let message = it.message()?;
+                    let topics = message.markers.iter().flat_map(|marker| &marker.topics);
+                    let told = topics.flat_map(|topic| &topic.partitions).next();
+                    let code =
+                        told.map_or(ErrorCode::UnknownServerError as i16, |it| it.error_code);
+                    Error::check(&what, code, None)
+                });
+            written.await?;
+        }
+        Ok(())
+    }
+
     /// All transactional ids, in the order of their names; those in one of these states, if any is
     /// given.
     pub async fn list_transactions(&self, states: &[&str]) -> Result<Vec<TransactionListing>> {

@@ -28,6 +28,7 @@ macro_rules! apis {
 apis! {
     AddOffsetsToTxn api::AddOffsetsToTxnRequest<'a>, api::AddOffsetsToTxnResponse;
     AddPartitionsToTxn api::AddPartitionsToTxnRequest<'a>, api::AddPartitionsToTxnResponse<'a>;
+    AddRaftVoter api::AddRaftVoterRequest<'a>, api::AddRaftVoterResponse<'a>;
     AlterClientQuotas api::AlterClientQuotasRequest<'a>, api::AlterClientQuotasResponse<'a>;
     AlterPartitionReassignments
         api::AlterPartitionReassignmentsRequest<'a>, api::AlterPartitionReassignmentsResponse<'a>;
@@ -39,15 +40,22 @@ apis! {
         api::ConsumerGroupDescribeRequest<'a>, api::ConsumerGroupDescribeResponse<'a>;
     ConsumerGroupHeartbeat
         api::ConsumerGroupHeartbeatRequest<'a>, api::ConsumerGroupHeartbeatResponse<'a>;
+    CreateAcls api::CreateAclsRequest<'a>, api::CreateAclsResponse<'a>;
+    CreateDelegationToken
+        api::CreateDelegationTokenRequest<'a>, api::CreateDelegationTokenResponse<'a>;
     CreatePartitions api::CreatePartitionsRequest<'a>, api::CreatePartitionsResponse<'a>;
     CreateTopics api::CreateTopicsRequest<'a>, api::CreateTopicsResponse<'a>;
+    DeleteAcls api::DeleteAclsRequest<'a>, api::DeleteAclsResponse<'a>;
     DeleteGroups api::DeleteGroupsRequest<'a>, api::DeleteGroupsResponse<'a>;
     DeleteRecords api::DeleteRecordsRequest<'a>, api::DeleteRecordsResponse<'a>;
     DeleteTopics api::DeleteTopicsRequest<'a>, api::DeleteTopicsResponse<'a>;
+    DescribeAcls api::DescribeAclsRequest<'a>, api::DescribeAclsResponse<'a>;
     DescribeClientQuotas
         api::DescribeClientQuotasRequest<'a>, api::DescribeClientQuotasResponse<'a>;
     DescribeCluster api::DescribeClusterRequest, api::DescribeClusterResponse<'a>;
     DescribeConfigs api::DescribeConfigsRequest<'a>, api::DescribeConfigsResponse<'a>;
+    DescribeDelegationToken
+        api::DescribeDelegationTokenRequest<'a>, api::DescribeDelegationTokenResponse<'a>;
     DescribeGroups api::DescribeGroupsRequest<'a>, api::DescribeGroupsResponse<'a>;
     DescribeLogDirs api::DescribeLogDirsRequest<'a>, api::DescribeLogDirsResponse<'a>;
     DescribeProducers api::DescribeProducersRequest<'a>, api::DescribeProducersResponse<'a>;
@@ -58,8 +66,12 @@ apis! {
         api::DescribeUserScramCredentialsRequest<'a>, api::DescribeUserScramCredentialsResponse<'a>;
     ElectLeaders api::ElectLeadersRequest<'a>, api::ElectLeadersResponse<'a>;
     EndTxn api::EndTxnRequest<'a>, api::EndTxnResponse;
+    ExpireDelegationToken
+        api::ExpireDelegationTokenRequest<'a>, api::ExpireDelegationTokenResponse;
     Fetch api::FetchRequest<'a>, api::FetchResponse<'a>;
     FindCoordinator api::FindCoordinatorRequest<'a>, api::FindCoordinatorResponse<'a>;
+    GetTelemetrySubscriptions
+        api::GetTelemetrySubscriptionsRequest, api::GetTelemetrySubscriptionsResponse<'a>;
     Heartbeat api::HeartbeatRequest<'a>, api::HeartbeatResponse;
     IncrementalAlterConfigs
         api::IncrementalAlterConfigsRequest<'a>, api::IncrementalAlterConfigsResponse<'a>;
@@ -79,7 +91,12 @@ apis! {
     OffsetForLeaderEpoch
         api::OffsetForLeaderEpochRequest<'a>, api::OffsetForLeaderEpochResponse<'a>;
     Produce api::ProduceRequest<'a>, api::ProduceResponse<'a>;
+    RemoveRaftVoter api::RemoveRaftVoterRequest<'a>, api::RemoveRaftVoterResponse<'a>;
+    RenewDelegationToken
+        api::RenewDelegationTokenRequest<'a>, api::RenewDelegationTokenResponse;
     SyncGroup api::SyncGroupRequest<'a>, api::SyncGroupResponse<'a>;
     TxnOffsetCommit api::TxnOffsetCommitRequest<'a>, api::TxnOffsetCommitResponse<'a>;
+    UnregisterBroker api::UnregisterBrokerRequest, api::UnregisterBrokerResponse<'a>;
     UpdateFeatures api::UpdateFeaturesRequest<'a>, api::UpdateFeaturesResponse<'a>;
+    WriteTxnMarkers api::WriteTxnMarkersRequest<'a>, api::WriteTxnMarkersResponse<'a>;
 }
