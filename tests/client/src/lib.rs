@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 mod proxy;
+mod script;
 mod wire;
 
 use milena_broker::{Embedded, EmbeddedError, embedded};
@@ -12,6 +13,7 @@ use milena_client::ClientConfig;
 use milena_env::Random;
 
 pub use proxy::{Proxy, Weather};
+pub use script::{Request, Scripted};
 pub use wire::{Stored, Wire};
 
 /// Where the cluster is that somebody else has started.

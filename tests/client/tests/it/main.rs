@@ -8,9 +8,15 @@
 )]
 
 mod admin;
+mod cancel;
+mod committed;
 mod consume;
+mod elsewhere;
 mod examples;
 mod faults;
 mod groups;
+mod members;
+mod memory;
 mod produce;
+mod rules;
 mod transactions;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use milena_broker::embedded;
 use milena_client::{
     CommittedOffset, Error, Remedy, TopicPartition,
-    admin::{Admin, FeatureChange},
+    admin::{AbortTransaction, Admin, FeatureChange},
     producer::{GroupMember, Producer, ProducerConfig, Record},
 };
 use milena_client_tests::{Cluster, Proxy, Stored, Weather, Wire};
@@ -78,6 +78,58 @@ async fn whoever_takes_the_name_over_fences_whoever_had_it() {
     let error = old.begin().unwrap_err();
     assert_eq!(error.remedy(), Some(Remedy::Close), "{error}");
     assert_eq!(values(&wire.read_committed(&topic, 0).await.unwrap()), ["new"]);
+}
+
+#[tokio::test]
+async fn whoever_manages_a_cluster_may_fence_a_producer_and_end_what_holds_readers_up() {
+    let cluster = Cluster::start().unwrap();
+    let (topic, id) = (cluster.name("held"), cluster.name("holder"));
+    let mut wire = Wire::connect(cluster.bootstrap()).await.unwrap();
+    wire.create(&topic, 1, &[]).await.unwrap();
+    let admin = Admin::connect(&cluster.config()).unwrap();
+    let producer = Producer::new(config(cluster.bootstrap(), &id)).unwrap();
+    producer.init_transactions().await.unwrap();
+    producer.begin().unwrap();
+    send(&producer, &topic, "open").await;
+    producer.flush().await;
+
+    let partition = TopicPartition::new(topic.as_str(), 0);
+    let open = async || {
+        let mut told = admin.describe_producers(std::slice::from_ref(&partition)).await.unwrap();
+        let all = told.remove(0).1.unwrap();
+        all.into_iter().find(|producer| producer.transaction_start.is_some())
+    };
+    let held = open().await.unwrap();
+    assert_eq!(held.transaction_start, Some(0));
+    let mut fenced = admin.fence_producers(&[&id]).await.unwrap();
+    let fenced = fenced.remove(0).1.unwrap();
+    assert!(fenced.id == held.id && i32::from(fenced.epoch) > held.epoch, "{fenced:?} {held:?}");
+    let error = producer.commit().await.unwrap_err();
+    assert_eq!(error.remedy(), Some(Remedy::Close), "{error}");
+    while open().await.is_some() {
+        timer::sleep(Duration::from_millis(20)).await;
+    }
+
+    // By force, in one partition: readers get past it.
+    let producer = Producer::new(config(cluster.bootstrap(), &id)).unwrap();
+    producer.init_transactions().await.unwrap();
+    producer.begin().unwrap();
+    send(&producer, &topic, "open again").await;
+    producer.flush().await;
+    let held = open().await.unwrap();
+    let abort = AbortTransaction {
+        partition: partition.clone(),
+        producer_id: held.id,
+        producer_epoch: i16::try_from(held.epoch).unwrap(),
+        coordinator_epoch: held.coordinator_epoch,
+    };
+    admin.abort_transaction(&abort).await.unwrap();
+    assert_eq!(open().await, None);
+    let stored = wire.read_committed(&topic, 0).await.unwrap();
+    assert!(stored.is_empty(), "{stored:?}");
+    let nowhere = TopicPartition::new(cluster.name("nowhere"), 0);
+    let error = admin.abort_transaction(&AbortTransaction { partition: nowhere, ..abort }).await;
+    assert_eq!(error.unwrap_err().code().unwrap().name(), "UNKNOWN_TOPIC_OR_PARTITION");
 }
 
 #[tokio::test]
