@@ -1,10 +1,13 @@
 //! What a test asks a broker without the client that it tests: to make a topic, and what is in a
 //! partition.
 
-use std::io;
+use std::{io, time::Duration};
 
 use bytes::{Bytes, BytesMut};
-use milena_env::net::{self, TcpStream};
+use milena_env::{
+    net::{self, TcpStream},
+    timer,
+};
 use milena_protocol::{
     ErrorCode, Message,
     api::{
@@ -24,6 +27,10 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 const CREATE_TOPICS: i16 = 7;
 /// The last version that names topics.
 const FETCH: i16 = 12;
+
+/// How often, and how many times, to look for a partition that is not there yet.
+const LOOK_AGAIN: Duration = Duration::from_millis(20);
+const LOOKS_MAX: u32 = 500;
 
 /// A connection of its own to the broker that leads everything.
 #[derive(Debug)]
@@ -91,7 +98,7 @@ impl Wire {
         partition: i32,
         isolation_level: i8,
     ) -> io::Result<Vec<Stored>> {
-        let (mut all, mut next) = (Vec::new(), 0);
+        let (mut all, mut next, mut looks) = (Vec::new(), 0, 0);
         loop {
             let asked = FetchPartition {
                 partition,
@@ -111,7 +118,13 @@ impl Wire {
             let answer = FetchResponse::decode(&body, FETCH).map_err(other)?.message;
             let found = answer.responses.iter().flat_map(|topic| &topic.partitions).next();
             let found = found.ok_or_else(|| other("nothing is said of the partition"))?;
-            if found.error_code == ErrorCode::NotLeaderOrFollower as i16 {
+            // A leader hears a moment later of what was just made.
+            let is_new = [ErrorCode::NotLeaderOrFollower, ErrorCode::UnknownTopicOrPartition]
+                .iter()
+                .any(|code| found.error_code == *code as i16);
+            if is_new && looks < LOOKS_MAX {
+                looks += 1;
+                timer::sleep(LOOK_AGAIN).await;
                 continue;
             }
             if found.error_code != 0 {
