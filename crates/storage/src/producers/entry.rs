@@ -122,7 +122,7 @@ impl ProducerEntry {
     }
 
     /// The sequence with which a batch of `epoch` has to begin; `None` where any will do.
-    fn next_sequence(&self, epoch: ProducerEpoch) -> Option<i32> {
+    pub(super) fn next_sequence(&self, epoch: ProducerEpoch) -> Option<i32> {
         if self.epoch == ProducerEpoch::NONE {
             return None;
         }

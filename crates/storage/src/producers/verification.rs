@@ -80,7 +80,11 @@ impl Verifying {
         if self.adds && is_new && sequence != 0 {
             return Some(0);
         }
-        (sequence > self.lowest_sequence).then_some(self.lowest_sequence)
+        // A batch from before what is known here is late, and none of these has to wait for it.
+        let known = entry.filter(|entry| entry.epoch == header.producer_epoch);
+        let next = known.and_then(|entry| entry.next_sequence(entry.epoch));
+        let lowest = self.lowest_sequence.max(next.unwrap_or(0));
+        (sequence > lowest).then_some(lowest)
     }
 }
 

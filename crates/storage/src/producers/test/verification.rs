@@ -95,6 +95,20 @@ fn batches_wait_for_the_one_before_them_to_be_verified() {
 }
 
 #[test]
+fn fault_27_a_late_batch_holds_up_none_of_the_next_transaction() {
+    let mut states = states(&[transactional(batch(7, 0, 0, 0, 1))]);
+    states.end_transaction(&marker(7, 0, 1, false));
+    // It comes again, and nobody knows yet that it is not part of a transaction.
+    states.begin_verification(&claim(0, 0, false), NOW_MS).unwrap();
+    let guard = states.begin_verification(&claim(0, 1, false), NOW_MS).unwrap();
+    let next = transactional(batch(7, 0, 1, 2, 1));
+    assert_eq!(shows(&states, &next, guard.as_ref()), Ok(Admission::New));
+    let gap = transactional(batch(7, 0, 2, 2, 1));
+    let refused = shows(&states, &gap, guard.as_ref()).unwrap_err();
+    assert!(matches!(refused, SequenceError::OutOfOrderSequence { expected: 1, .. }), "{refused}");
+}
+
+#[test]
 fn what_is_never_verified_is_forgotten_with_the_producers() {
     let mut states = ProducerStates::new(Offset::ZERO);
     let guard = states.begin_verification(&claim(0, 0, false), NOW_MS).unwrap();
