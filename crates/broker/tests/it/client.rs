@@ -32,6 +32,33 @@ const PATIENCE: Duration = Duration::from_secs(20);
 pub(crate) struct Client {
     stream: TcpStream,
     correlation_id: i32,
+    /// What the network makes of every call.
+    pub(crate) fate: Fate,
+    /// What [`Fate::Late`] and [`Fate::Doubled`] have kept back.
+    pub(crate) overdue: Option<Overdue>,
+}
+
+/// What a network makes of a call.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Fate {
+    #[default]
+    Answered,
+    /// The request arrives; the connection ends before its answer does.
+    AnswerLost,
+    /// The connection ends as soon as the request is on its way.
+    CutOff,
+    /// The request arrives when its sender has given it up.
+    Late,
+    /// It is answered, and arrives once more.
+    Doubled,
+}
+
+/// A request that still is on its way.
+#[derive(Clone, Debug)]
+pub(crate) struct Overdue {
+    pub(crate) api: ApiKey,
+    pub(crate) version: i16,
+    pub(crate) bytes: Vec<u8>,
 }
 
 /// One answer as it came.
@@ -108,12 +135,13 @@ impl Client {
         stream.set_nodelay(true)?;
         stream.set_read_timeout(Some(PATIENCE))?;
         stream.set_write_timeout(Some(PATIENCE))?;
-        Ok(Self { stream, correlation_id: 0 })
+        Ok(Self { stream, correlation_id: 0, fate: Fate::default(), overdue: None })
     }
 
     /// The same connection once more, for a thread that only sends.
     pub(crate) fn another_hand(&self) -> Self {
-        Self { stream: self.stream.try_clone().unwrap(), correlation_id: 0 }
+        let stream = self.stream.try_clone().unwrap();
+        Self { stream, correlation_id: 0, fate: Fate::default(), overdue: None }
     }
 
     /// Ends the connection, also for another hand that waits on it.
@@ -155,9 +183,24 @@ impl Client {
         version: i16,
         request: &impl Message<'m>,
     ) -> io::Result<Answer> {
+        if matches!(self.fate, Fate::Late | Fate::Doubled) {
+            let bytes = frame(api, version, 1, request);
+            self.overdue = Some(Overdue { api, version, bytes });
+        }
+        let lost = |how: &str| Err(io::Error::other(how.to_owned()));
+        if self.fate == Fate::Late {
+            return lost("nothing came");
+        }
         let sent = self.send(api, version, request)?;
+        if self.fate == Fate::CutOff {
+            self.hang_up();
+            return lost("the connection was cut");
+        }
         let answer = self.receive(api, version)?;
         assert_eq!(answer.correlation_id(), sent, "answers come in the order of the requests");
+        if self.fate == Fate::AnswerLost {
+            return lost("the answer was lost");
+        }
         Ok(answer)
     }
 

@@ -10,6 +10,7 @@
 mod client;
 mod consumer;
 mod embedded;
+mod exactly_once;
 mod faults;
 mod fuzz;
 mod groups;

@@ -25,13 +25,16 @@ use milena_protocol::{
     records::{BatchBuilder, Batches, Budget, ControlType, Scratch},
 };
 
-use crate::client::{Client, built, code, fetch_request, produce_request, produced};
+use crate::{
+    client::{Client, Produced, built, code, fetch_request, produce_request, produced},
+    member::Member,
+};
 
 /// How long something is tried again before a test gives up on it.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// What passes by itself.
-const PASSING: [ErrorCode; 6] = [
+pub(crate) const PASSING: [ErrorCode; 6] = [
     ErrorCode::ConcurrentTransactions,
     ErrorCode::CoordinatorLoadInProgress,
     ErrorCode::CoordinatorNotAvailable,
@@ -127,14 +130,39 @@ impl Producer {
         partition: i32,
         value: &str,
     ) -> io::Result<ErrorCode> {
-        let place = (topic.to_owned(), partition);
-        if self.version < 2 && !self.added.contains(&place) {
-            match patiently(|| self.add_once(client, topic, partition))? {
-                ErrorCode::None => self.added.insert(place),
-                refused => return Ok(refused),
-            };
+        let added = patiently(|| self.add_where_wanted_once(client, topic, partition))?;
+        if added != ErrorCode::None {
+            return Ok(added);
         }
         patiently(|| self.produce_once(client, topic, partition, value))
+    }
+
+    /// Whether the partition is to be added before it is written to.
+    pub(crate) fn wants_to_add(&self, topic: &str, partition: i32) -> bool {
+        self.version < 2 && !self.added.contains(&(topic.to_owned(), partition))
+    }
+
+    /// Whether the partition has a batch of its epoch.
+    pub(crate) fn has_written(&self, topic: &str, partition: i32) -> bool {
+        let is_added = !self.wants_to_add(topic, partition);
+        let sequence = self.sequences.get(&(topic.to_owned(), partition));
+        is_added && sequence.is_some_and(|sequence| *sequence > 0)
+    }
+
+    pub(crate) fn add_where_wanted_once(
+        &mut self,
+        client: &mut Client,
+        topic: &str,
+        partition: i32,
+    ) -> io::Result<ErrorCode> {
+        if !self.wants_to_add(topic, partition) {
+            return Ok(ErrorCode::None);
+        }
+        let told = self.add_once(client, topic, partition)?;
+        if told == ErrorCode::None {
+            self.added.insert((topic.to_owned(), partition));
+        }
+        Ok(told)
     }
 
     pub(crate) fn add_once(
@@ -167,9 +195,21 @@ impl Producer {
         partition: i32,
         value: &str,
     ) -> io::Result<ErrorCode> {
+        Ok(self.send_once(client, topic, partition, value, 0)?.code)
+    }
+
+    /// The same with a gap of so many records before it, in full.
+    pub(crate) fn send_once(
+        &mut self,
+        client: &mut Client,
+        topic: &str,
+        partition: i32,
+        value: &str,
+        gap: i32,
+    ) -> io::Result<Produced> {
         let sequence = self.sequences.entry((topic.to_owned(), partition)).or_default();
         let builder = BatchBuilder::new(Offset(0))
-            .with_producer(ProducerId(self.id), ProducerEpoch(self.epoch), *sequence)
+            .with_producer(ProducerId(self.id), ProducerEpoch(self.epoch), *sequence + gap)
             .with_transactional();
         let batch = built(builder, &[value]);
         let request = produce_request(topic, -1, &[(partition, &batch)]);
@@ -180,7 +220,7 @@ impl Producer {
         if told.code == ErrorCode::None {
             *sequence += 1;
         }
-        Ok(told.code)
+        Ok(told)
     }
 
     /// Says, within its transaction, how far a group has come whose members are not known.
@@ -191,16 +231,23 @@ impl Producer {
         (topic, partition): (&str, i32),
         offset: i64,
     ) -> io::Result<ErrorCode> {
-        if self.version < 2 {
-            let added = patiently(|| self.add_offsets_once(client, group))?;
-            if added != ErrorCode::None {
-                return Ok(added);
-            }
+        let added = patiently(|| self.add_offsets_once(client, group))?;
+        if added != ErrorCode::None {
+            return Ok(added);
         }
-        patiently(|| self.commit_offset_once(client, group, (topic, partition), offset))
+        let nobody = Member::of(group);
+        patiently(|| self.commit_offset_once(client, &nobody, (topic, partition), offset))
     }
 
-    fn add_offsets_once(&self, client: &mut Client, group_id: &str) -> io::Result<ErrorCode> {
+    /// Adds the group to its transaction, where it has to say so itself.
+    pub(crate) fn add_offsets_once(
+        &self,
+        client: &mut Client,
+        group_id: &str,
+    ) -> io::Result<ErrorCode> {
+        if self.version >= 2 {
+            return Ok(ErrorCode::None);
+        }
         let request = AddOffsetsToTxnRequest {
             transactional_id: &self.transactional_id,
             producer_id: self.id,
@@ -211,10 +258,10 @@ impl Producer {
         Ok(code(answer.read::<AddOffsetsToTxnResponse>().error_code))
     }
 
-    fn commit_offset_once(
+    pub(crate) fn commit_offset_once(
         &self,
         client: &mut Client,
-        group_id: &str,
+        member: &Member,
         (name, partition_index): (&str, i32),
         committed_offset: i64,
     ) -> io::Result<ErrorCode> {
@@ -225,12 +272,13 @@ impl Producer {
         };
         let request = TxnOffsetCommitRequest {
             transactional_id: &self.transactional_id,
-            group_id,
+            group_id: &member.group,
             producer_id: self.id,
             producer_epoch: self.epoch,
-            generation_id: -1,
+            generation_id: member.generation,
+            member_id: &member.id,
+            group_instance_id: member.instance_id,
             topics: vec![TxnOffsetCommitRequestTopic { name, partitions: vec![partition] }],
-            ..Default::default()
         };
         let version = if self.version < 2 { 4 } else { 5 };
         let answer = client.call(ApiKey::TxnOffsetCommit, version, &request)?;
@@ -272,6 +320,20 @@ impl Client {
     pub(crate) fn offset_of(
         &mut self,
         group_id: &str,
+        place: (&str, i32),
+        require_stable: bool,
+    ) -> io::Result<Result<i64, ErrorCode>> {
+        loop {
+            match self.offset_of_once(group_id, place, require_stable)? {
+                Err(passing) if PASSING.contains(&passing) => {}
+                told => return Ok(told),
+            }
+        }
+    }
+
+    pub(crate) fn offset_of_once(
+        &mut self,
+        group_id: &str,
         (name, partition): (&str, i32),
         require_stable: bool,
     ) -> io::Result<Result<i64, ErrorCode>> {
@@ -284,64 +346,84 @@ impl Client {
             OffsetFetchRequestGroup { group_id, topics: Some(vec![topic]), ..Default::default() };
         let groups = vec![group];
         let request = OffsetFetchRequest { groups, require_stable, ..Default::default() };
+        let answer = self.call(ApiKey::OffsetFetch, 9, &request)?;
+        let fetched: OffsetFetchResponse<'_> = answer.read();
+        let group = &fetched.groups[0];
+        if group.error_code != 0 {
+            return Ok(Err(code(group.error_code)));
+        }
+        let told = &group.topics[0].partitions[0];
+        Ok(match code(told.error_code) {
+            ErrorCode::None => Ok(told.committed_offset),
+            refused => Err(refused),
+        })
+    }
+
+    /// What a reader of committed records sees, and the last stable offset.
+    pub(crate) fn read_committed(&mut self, topic: &str, partition: i32) -> (Vec<String>, i64) {
+        let (mut values, mut next) = (Vec::new(), 0);
         loop {
-            let answer = self.call(ApiKey::OffsetFetch, 9, &request)?;
-            let fetched: OffsetFetchResponse<'_> = answer.read();
-            let group = &fetched.groups[0];
-            match code(group.error_code) {
-                ErrorCode::None => {}
-                passing if PASSING.contains(&passing) => continue,
-                refused => return Ok(Err(refused)),
+            let told = self.read_once(topic, partition, next, 1).unwrap().unwrap();
+            values.extend(told.values.into_iter().map(|(_, value)| value));
+            if told.next == next {
+                return (values, told.stable);
             }
-            let told = &group.topics[0].partitions[0];
-            return Ok(match code(told.error_code) {
-                ErrorCode::None => Ok(told.committed_offset),
-                refused => Err(refused),
-            });
+            next = told.next;
         }
     }
 
-    /// What a reader of committed records sees, and the last stable offset. It filters as
-    /// consumers do: by the list of aborted transactions, and by markers.
-    pub(crate) fn read_committed(&mut self, topic: &str, partition: i32) -> (Vec<String>, i64) {
-        let mut values = Vec::new();
-        let (mut next, mut scratch) = (0, Scratch::default());
-        loop {
-            let request = fetch_request(topic, partition, next);
-            let request = FetchRequest { isolation_level: 1, ..request };
-            let answer = self.call(ApiKey::Fetch, 12, &request).unwrap();
-            let response: FetchResponse<'_> = answer.read();
-            let told = &response.responses[0].partitions[0];
-            assert_eq!(code(told.error_code), ErrorCode::None);
-            let mut aborted: Vec<_> = told.aborted_transactions.iter().flatten().collect();
-            aborted.sort_by_key(|it| it.first_offset);
-            let mut aborted = aborted.into_iter().peekable();
-            let mut gone = BTreeSet::new();
-            let records = told.records.as_ref().and_then(|records| records.as_slice());
-            let from = next;
-            for batch in &mut Batches::checking(records.unwrap_or_default()) {
-                let header = *batch.header();
-                while let Some(it) = aborted.next_if(|it| it.first_offset <= header.last_offset().0)
-                {
-                    gone.insert(it.producer_id);
-                }
-                for record in batch.records(&mut scratch, Budget::default()).unwrap() {
-                    let record = record.unwrap();
-                    if header.attributes.is_control() {
-                        let kind = record.key.and_then(ControlType::from_key);
-                        if kind == Some(ControlType::Abort) {
-                            gone.remove(&header.producer_id.0);
-                        }
-                    } else if record.offset.0 >= from && !gone.contains(&header.producer_id.0) {
-                        let value = record.value.unwrap_or_default();
-                        values.push(String::from_utf8(value.to_vec()).unwrap());
-                    }
-                }
-                next = header.next_offset().0;
-            }
-            if next == from {
-                return (values, told.last_stable_offset);
-            }
+    /// What one fetch tells a reader of this isolation level. It filters as consumers do: by the
+    /// list of aborted transactions, and by markers.
+    pub(crate) fn read_once(
+        &mut self,
+        topic: &str,
+        partition: i32,
+        from: i64,
+        isolation_level: i8,
+    ) -> io::Result<Result<Read, ErrorCode>> {
+        let request = fetch_request(topic, partition, from);
+        let request = FetchRequest { isolation_level, ..request };
+        let answer = self.call(ApiKey::Fetch, 12, &request)?;
+        let response: FetchResponse<'_> = answer.read();
+        let told = &response.responses[0].partitions[0];
+        if told.error_code != 0 {
+            return Ok(Err(code(told.error_code)));
         }
+        let mut aborted: Vec<_> = told.aborted_transactions.iter().flatten().collect();
+        aborted.sort_by_key(|it| it.first_offset);
+        let mut aborted = aborted.into_iter().peekable();
+        let (mut gone, mut scratch) = (BTreeSet::new(), Scratch::default());
+        let (mut values, mut next) = (Vec::new(), from);
+        let records = told.records.as_ref().and_then(|records| records.as_slice());
+        for batch in &mut Batches::checking(records.unwrap_or_default()) {
+            let header = *batch.header();
+            while let Some(it) = aborted.next_if(|it| it.first_offset <= header.last_offset().0) {
+                gone.insert(it.producer_id);
+            }
+            for record in batch.records(&mut scratch, Budget::default()).unwrap() {
+                let record = record.unwrap();
+                if header.attributes.is_control() {
+                    let kind = record.key.and_then(ControlType::from_key);
+                    if kind == Some(ControlType::Abort) {
+                        gone.remove(&header.producer_id.0);
+                    }
+                } else if record.offset.0 >= from && !gone.contains(&header.producer_id.0) {
+                    let value = record.value.unwrap_or_default();
+                    values.push((record.offset.0, String::from_utf8(value.to_vec()).unwrap()));
+                }
+            }
+            next = header.next_offset().0;
+        }
+        let (stable, high_watermark) = (told.last_stable_offset, told.high_watermark);
+        Ok(Ok(Read { values, next, stable, high_watermark }))
     }
+}
+
+/// What one fetch tells a reader.
+#[derive(Clone, Debug)]
+pub(crate) struct Read {
+    pub(crate) values: Vec<(i64, String)>,
+    pub(crate) next: i64,
+    pub(crate) stable: i64,
+    pub(crate) high_watermark: i64,
 }

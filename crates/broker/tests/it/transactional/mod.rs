@@ -8,6 +8,7 @@ mod coordinator;
 mod markers;
 mod offsets;
 mod readers;
+mod simulation;
 mod writes;
 
 use milena_protocol::{

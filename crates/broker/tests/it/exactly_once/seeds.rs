@@ -1,0 +1,40 @@
+//! Which seeds there are, and how the one that failed is run again.
+
+use std::{collections::BTreeMap, ops::Range};
+
+use super::History;
+
+/// Says which seed it was, if the test fails.
+struct Seed(u64);
+
+impl Drop for Seed {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            println!("seed {0} failed; MILENA_SEED={0} runs it again", self.0);
+        }
+    }
+}
+
+fn seeds() -> Range<u64> {
+    let number = |variable| std::env::var(variable).ok().map(|text| text.parse().unwrap());
+    match number("MILENA_SEED") {
+        Some(seed) => seed..seed + 1,
+        None => 0..number("MILENA_SEEDS").unwrap_or(1),
+    }
+}
+
+/// Runs the story for one seed, `MILENA_SEEDS` of them, or the one that `MILENA_SEED` names; what
+/// the test is about must have happened.
+pub(crate) fn over_seeds(counted: &[&str], run: impl Fn(u64) -> History) {
+    let mut counts: BTreeMap<&str, u64> = BTreeMap::new();
+    for seed in seeds() {
+        let _guard = Seed(seed);
+        for (what, count) in run(seed).counts {
+            *counts.entry(what).or_default() += count;
+        }
+    }
+    println!("{counts:?}");
+    for what in counted {
+        assert!(counts.contains_key(what), "nothing of {what}");
+    }
+}
