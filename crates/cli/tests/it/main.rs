@@ -11,6 +11,9 @@
 #[path = "../../../broker/tests/it/client.rs"]
 mod client;
 mod commands;
+#[allow(dead_code, reason = "the broker's own tests use the rest of it")]
+#[path = "../../../broker/tests/it/exactly_once/mod.rs"]
+mod exactly_once;
 mod faults;
 mod group;
 mod hostile;

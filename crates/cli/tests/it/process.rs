@@ -83,6 +83,19 @@ impl Process {
         self.child.wait().unwrap();
     }
 
+    /// SIGKILL, after a while; nobody waits for it.
+    pub(crate) fn kill_after(&self, while_: std::time::Duration) {
+        let pid = rustix::process::Pid::from_child(&self.child);
+        std::thread::spawn(move || {
+            std::thread::sleep(while_);
+            let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
+        });
+    }
+
+    pub(crate) fn has_ended(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_some()
+    }
+
     /// SIGTERM, and how the process ends.
     pub(crate) fn terminate(mut self) -> ExitStatus {
         let pid = rustix::process::Pid::from_child(&self.child);

@@ -2,6 +2,7 @@
 
 mod client;
 mod copies;
+mod exactly_once;
 mod groups;
 mod overload;
 mod signals;
