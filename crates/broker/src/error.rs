@@ -15,8 +15,8 @@ pub enum StartError {
          --override listeners=PLAINTEXT://127.0.0.1:PORT"
     )]
     Port { address: String, source: io::Error },
-    #[error("listener {0} asks for {1}, which is not served yet; only PLAINTEXT listeners are")]
-    Security(String, String),
+    #[error("{key}: {why}")]
+    NotServed { key: &'static str, why: &'static str },
     #[error("log.dirs names no directory")]
     NoDirectory,
     #[error("cannot start: {0}")]

@@ -25,6 +25,7 @@ mod server;
 mod telemetry;
 mod topics;
 mod transactions;
+mod unserved;
 
 pub use embedded::{Embedded, EmbeddedBuilder, EmbeddedError, embedded};
 pub use error::StartError;

@@ -9,10 +9,7 @@ use std::{
 };
 
 use arc_swap::ArcSwap;
-use milena_config::{
-    ServerConfig,
-    server::{Listener, SecurityProtocol},
-};
+use milena_config::{ServerConfig, server::Listener};
 use milena_env::{Clock, Disk, Random, net, spawn_thread};
 use milena_metadata::{
     BrokerOptions, GROUP_VERSION, METADATA_TOPIC, MetadataNode, NodeOptions, TRANSACTION_VERSION,
@@ -45,6 +42,7 @@ use crate::{
     producer_ids::ProducerIds,
     quotas::{CreationLimits, Quotas, of_ip},
     telemetry::Telemetry,
+    unserved,
 };
 
 /// How long a fetch session is kept although others want its place: Kafka's own time.
@@ -81,6 +79,7 @@ impl Server {
         mut outside: Outside,
         authorizer: Box<dyn Authorizer>,
     ) -> Result<Self, StartError> {
+        unserved::refuse(&config)?;
         // A port that is taken is found out before anything is changed on disk.
         let ports = Ports::open(&config)?;
         let directories = open_directories(&config, &mut outside)?;
@@ -290,10 +289,6 @@ impl Ports {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let mut ports = Vec::new();
         for listener in &config.network.listeners {
-            if listener.protocol != SecurityProtocol::Plaintext {
-                let protocol = format!("{:?}", listener.protocol);
-                return Err(StartError::Security(listener.name.clone(), protocol));
-            }
             let host = if listener.host.is_empty() { "0.0.0.0" } else { &listener.host };
             let address = format!("{host}:{}", listener.port);
             let opened = runtime.block_on(net::listen(&address));
