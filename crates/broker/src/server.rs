@@ -9,18 +9,18 @@ use std::{
 };
 
 use arc_swap::ArcSwap;
-use milena_config::{ServerConfig, server::Listener};
-use milena_env::{Clock, Disk, Random, net, spawn_thread};
+use milena_config::ServerConfig;
+use milena_env::{Clock, Disk, Random};
 use milena_metadata::{
     BrokerOptions, GROUP_VERSION, METADATA_TOPIC, MetadataNode, NodeOptions, TRANSACTION_VERSION,
     controller::ControllerOptions,
-    image::{ClientQuotas, Endpoint, SupportedFeature},
+    image::{ClientQuotas, SupportedFeature},
     quorum::preview,
 };
 use milena_protocol::Uuid;
 use milena_storage::{
     DirectoryConfig, DirectoryIdentity, FirstLog, Log, LogDirectory, OpenOptions, StorageError,
-    TopicPartition, Workers,
+    TopicPartition, Workers, check_directories,
 };
 use tokio::sync::oneshot;
 
@@ -35,7 +35,8 @@ use crate::{
     log_config::{log_config, topic_config},
     network::{
         budget::Budget,
-        listeners::{Allowed, Connections, accept_all},
+        listeners::{Allowed, Connections},
+        ports::Ports,
         threads::IoThreads,
     },
     partition::{Partition, assign::Assigner, stray, table::Partitions},
@@ -82,6 +83,7 @@ impl Server {
         unserved::refuse(&config)?;
         // A port that is taken is found out before anything is changed on disk.
         let ports = Ports::open(&config)?;
+        let endpoints = ports.endpoints(&config)?;
         let directories = open_directories(&config, &mut outside)?;
         stray::settle_moves(&directories)?;
         let first = directories.first().ok_or(StartError::NoDirectory)?;
@@ -101,7 +103,6 @@ impl Server {
             Follower::new(node_id, assigner, Arc::clone(&partitions), Arc::clone(&coordinators));
         let controller = controller_options(&config, &cluster_id);
         let features = controller.features.clone();
-        let endpoints = ports.endpoints(&config);
         let (failed, failure) = oneshot::channel();
         let metadata = MetadataNode::start(NodeOptions {
             node_id,
@@ -278,80 +279,14 @@ fn controller_options(config: &ServerConfig, cluster_id: &str) -> ControllerOpti
     }
 }
 
-/// The ports that are open, and for which listener each is.
-struct Ports {
-    runtime: tokio::runtime::Runtime,
-    ports: Vec<(net::TcpListener, Listener)>,
-}
-
-impl Ports {
-    fn open(config: &ServerConfig) -> Result<Self, StartError> {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let mut ports = Vec::new();
-        for listener in &config.network.listeners {
-            let host = if listener.host.is_empty() { "0.0.0.0" } else { &listener.host };
-            let address = format!("{host}:{}", listener.port);
-            let opened = runtime.block_on(net::listen(&address));
-            let port = opened.map_err(|source| StartError::Port { address, source })?;
-            ports.push((port, listener.clone()));
-        }
-        Ok(Self { runtime, ports })
-    }
-
-    fn addresses(&self) -> Vec<SocketAddr> {
-        self.ports.iter().filter_map(|(port, _)| port.local_addr().ok()).collect()
-    }
-
-    /// What clients are told to connect to; a port that the system chose takes its place.
-    fn endpoints(&self, config: &ServerConfig) -> Vec<Endpoint> {
-        let endpoint = |listener: &Listener| {
-            let opened = self.ports.iter().find(|(_, opened)| opened.name == listener.name);
-            let chosen = opened.and_then(|(port, _)| port.local_addr().ok());
-            let port = match listener.port {
-                0 => chosen.map_or(0, |address| address.port()),
-                port => port,
-            };
-            Endpoint {
-                listener: listener.name.as_str().into(),
-                host: listener.host.as_str().into(),
-                port,
-                security_protocol: listener.protocol.id(),
-            }
-        };
-        config.network.advertised.iter().map(endpoint).collect()
-    }
-
-    /// Accepts from here on, on a thread of its own.
-    fn accept(
-        self,
-        broker: &Arc<Broker>,
-        threads: &Arc<IoThreads>,
-    ) -> Result<(oneshot::Sender<()>, JoinHandle<()>), StartError> {
-        let (stop, stopped) = oneshot::channel();
-        let (broker, threads) = (Arc::clone(broker), Arc::clone(threads));
-        let thread = spawn_thread("accept", move || {
-            let local = tokio::task::LocalSet::new();
-            for (number, (port, _)) in self.ports.into_iter().enumerate() {
-                local.spawn_local(accept_all(
-                    port,
-                    number,
-                    Arc::clone(&broker),
-                    Arc::clone(&threads),
-                ));
-            }
-            // Dropping the sender stops it as well.
-            let _ = local.block_on(&self.runtime, stopped);
-        })?;
-        Ok((stop, thread))
-    }
-}
-
 /// Opens all log directories. The first one holds the metadata and must open; of the others, one
 /// whose disk fails stays offline, while one that is not ours is a mistake to be mended.
 fn open_directories(
     config: &ServerConfig,
     outside: &mut Outside,
 ) -> Result<Vec<Arc<LogDirectory>>, StartError> {
+    let paths: Vec<PathBuf> = config.logs.directories.iter().map(PathBuf::from).collect();
+    check_directories(&*outside.disk, &paths, config.node.id)?;
     let mut directories: Vec<Arc<LogDirectory>> = Vec::new();
     let mut cluster_id = None;
     // After a crash a log that is not flushed at once has to be proven, and which those are the
@@ -367,10 +302,9 @@ fn open_directories(
         Some(image) => log_config(config, &topic_config(config, image, topic)),
         None => Arc::clone(&defaults),
     };
-    for path in &config.logs.directories {
+    for path in paths {
         let metadata_log = TopicPartition { topic: METADATA_TOPIC.into(), partition: 0 };
         let disk = Arc::clone(&outside.disk);
-        let path = PathBuf::from(path);
         if let Some(first) = directories.first()
             && image.get().is_none()
             && let Some(log) = first.log(&metadata_log)

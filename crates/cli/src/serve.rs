@@ -20,7 +20,7 @@ pub(crate) struct Arguments {
 
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Error {
-    #[error("cannot read {}: {source}", path.display())]
+    #[error("cannot read {}: {source}; name a server.properties, or leave it out", path.display())]
     File { path: PathBuf, source: std::io::Error },
     #[error("{0}")]
     Properties(String),

@@ -33,7 +33,7 @@ impl fmt::Display for Origin {
 pub enum SyntaxError {
     #[error("line {0}: \\u must be followed by four hexadecimal digits")]
     Escape(usize),
-    #[error("override {0}: `{1}` must be key=value")]
+    #[error("override {0}: `{1}` must be key=value, as in log.dirs=/data")]
     Override(usize, String),
 }
 
@@ -180,7 +180,8 @@ mod tests {
         assert_eq!((&*entry.key, &*entry.value), ("num.partitions", "3=\\n"));
         assert_eq!(entry.origin.to_string(), "override 2");
         let error = parse_override(1, "num.partitions").unwrap_err();
-        assert_eq!(error.to_string(), "override 1: `num.partitions` must be key=value");
+        let message = "override 1: `num.partitions` must be key=value, as in log.dirs=/data";
+        assert_eq!(error.to_string(), message);
         assert!(parse_override(1, "=1").is_err());
     }
 

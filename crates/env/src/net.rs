@@ -33,6 +33,17 @@ pub async fn listen(address: &str) -> io::Result<TcpListener> {
     TcpListener::bind(address).await
 }
 
+/// What this machine calls itself.
+#[must_use]
+pub fn host_name() -> String {
+    rustix::system::uname().nodename().to_string_lossy().into_owned()
+}
+
+/// Whether an address is found under a name.
+pub async fn is_known(host: &str) -> bool {
+    tokio::net::lookup_host((host, 0)).await.is_ok_and(|mut found| found.next().is_some())
+}
+
 /// Connects to `host:port`. Small messages go out at once, as with [`accept`].
 #[allow(clippy::disallowed_methods, reason = "this is the one place that connects")]
 pub async fn connect(address: &str) -> io::Result<TcpStream> {

@@ -25,7 +25,9 @@ mod testing;
 
 pub use compaction::{Cleaner, CleanerOptions, Cleaning};
 pub use config::{DirectoryConfig, LogConfig};
-pub use directory::{DirectoryIdentity, FirstLog, LogDirectory, OpenOptions, Relocation, Workers};
+pub use directory::{
+    DirectoryIdentity, FirstLog, LogDirectory, OpenOptions, Relocation, Workers, check_directories,
+};
 pub use error::StorageError;
 pub use log::{
     AppendError, Appended, BadBatch, Limit, Listener, Log, Piece, ReadError, ReadPlan,

@@ -8,5 +8,6 @@ pub(crate) mod connection;
 pub(crate) mod frames;
 pub(crate) mod listeners;
 pub(crate) mod outgoing;
+pub(crate) mod ports;
 pub(crate) mod threads;
 pub(crate) mod transport;

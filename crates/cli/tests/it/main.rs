@@ -27,3 +27,4 @@ mod process;
 #[path = "../../../broker/tests/it/producer.rs"]
 mod producer;
 mod session;
+mod start;

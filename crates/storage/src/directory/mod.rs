@@ -16,7 +16,7 @@ use std::{
     thread::JoinHandle,
 };
 
-pub use identity::DirectoryIdentity;
+pub use identity::{DirectoryIdentity, check_directories};
 pub use open::{FirstLog, OpenOptions, Workers};
 pub use relocate::Relocation;
 pub(crate) use shared::Shared;

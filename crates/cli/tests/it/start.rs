@@ -1,0 +1,173 @@
+//! How `milena serve` begins and ends, as a person sees it: one line when it is ready; where it
+//! cannot start one line that says what to do, and nothing is changed.
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    io::{BufRead, BufReader, Read},
+    net::TcpListener,
+    path::{Path, PathBuf},
+    process::{Child, ChildStdout, Command, Stdio},
+};
+
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::process::Folder;
+
+fn serve(folder: &Path, settings: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_milena"));
+    command.current_dir(folder).arg("serve").stdout(Stdio::piped()).stderr(Stdio::piped());
+    for setting in ["listeners=PLAINTEXT://127.0.0.1:0"].iter().chain(settings) {
+        command.args(["--override", setting]);
+    }
+    command
+}
+
+/// Starts a broker; gives back its one line.
+fn ready(command: &mut Command) -> (Child, BufReader<ChildStdout>, String) {
+    let mut child = command.spawn().unwrap();
+    let mut out = BufReader::new(child.stdout.take().unwrap());
+    let mut line = String::new();
+    out.read_line(&mut line).unwrap();
+    (child, out, line)
+}
+
+/// Stops it; gives back its exit code, what more it said, and its log.
+fn stop(mut child: Child, mut out: impl Read, signal: Signal) -> (Option<i32>, String, String) {
+    kill_process(Pid::from_child(&child), signal).unwrap();
+    let mut more = String::new();
+    out.read_to_string(&mut more).unwrap();
+    let mut log = String::new();
+    child.stderr.take().unwrap().read_to_string(&mut log).unwrap();
+    (child.wait().unwrap().code(), more, log)
+}
+
+/// The line of a broker that does not start; the code has to be 1, and it must say nothing else.
+fn refused(folder: &Path, settings: &[&str]) -> String {
+    let ended = serve(folder, settings).output().unwrap();
+    let said = String::from_utf8(ended.stderr).unwrap();
+    assert_eq!((ended.status.code(), ended.stdout), (Some(1), Vec::new()), "{said}");
+    assert!(said.starts_with("milena: ") && said.lines().count() == 1, "{said}");
+    said
+}
+
+/// Every file and folder, and what is in it.
+fn content(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+    let mut all = BTreeMap::new();
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            all.extend(content(&path));
+            all.insert(path, Vec::new());
+        } else {
+            all.insert(path.clone(), fs::read(&path).unwrap());
+        }
+    }
+    all
+}
+
+#[test]
+fn it_says_one_line_when_it_is_ready_and_ends_by_either_signal() {
+    let folder = Folder::new("start-ready");
+    for signal in [Signal::TERM, Signal::INT] {
+        let (child, out, line) = ready(&mut serve(folder.path(), &[]));
+        let words: Vec<&str> = line.split_whitespace().collect();
+        let ["ready", address, "node", "1", "cluster", id, "data", data, "in", time, "ms"] =
+            words[..]
+        else {
+            panic!("{line}");
+        };
+        assert!(address.starts_with("127.0.0.1:") && time.parse::<u32>().is_ok(), "{line}");
+        assert_eq!((id.len(), data), (22, "./milena-data"));
+        let (code, more, log) = stop(child, out, signal);
+        assert_eq!((code, &*more), (Some(0), ""), "{log}");
+        assert!(log.ends_with("stopped\n"), "{log}");
+        assert!(folder.path().join("milena-data/.kafka_cleanshutdown").exists());
+    }
+}
+
+#[test]
+fn its_log_is_for_people_or_for_programs() {
+    let folder = Folder::new("start-log");
+    let unknown = "num.partition=3";
+    let (child, out, _) = ready(&mut serve(folder.path(), &[unknown]));
+    let (.., log) = stop(child, out, Signal::TERM);
+    let warning = "override 2: num.partition is unknown and has no effect; did you mean \
+                   num.partitions?";
+    assert!(log.lines().next().unwrap().ends_with(&format!("WARN {warning}")), "{log}");
+    let (child, out, _) = ready(&mut serve(folder.path(), &[unknown, "milena.log.format=json"]));
+    let (.., log) = stop(child, out, Signal::TERM);
+    let lines: Vec<serde_json::Value> =
+        log.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!((&lines[0]["level"], &lines[0]["message"]), (&"WARN".into(), &warning.into()));
+    assert_eq!(lines.last().unwrap()["message"], "stopped");
+}
+
+#[test]
+fn what_keeps_it_from_starting_is_one_line_that_says_what_to_do_and_nothing_is_changed() {
+    let folder = Folder::new("start-refused");
+    let here = folder.path();
+    for data in ["ours", "theirs"] {
+        let (child, out, _) = ready(&mut serve(here, &[&format!("log.dirs={data}")]));
+        assert_eq!(stop(child, out, Signal::TERM).0, Some(0));
+    }
+    fs::create_dir_all(here.join("home/photos-2019")).unwrap();
+    fs::create_dir_all(here.join("broken")).unwrap();
+    fs::write(here.join("broken/meta.properties"), "version=1\n").unwrap();
+    fs::write(here.join("file"), "").unwrap();
+    let port = TcpListener::bind("127.0.0.1:0").unwrap();
+    let taken = format!("listeners=PLAINTEXT://{}", port.local_addr().unwrap());
+    let before = content(here);
+    for (settings, why, what_to_do) in [
+        (&["log.dirs"][..], "must be key=value", "as in log.dirs=/data"),
+        (&["num.network.threads=0"], "must be at least 1", "Allowed is a whole number from 1 up"),
+        (&["milena.jurnal.bytes=1"], "there is no key", "the nearest is milena.journal.bytes"),
+        (&["authorizer.class.name=Rules"], "no authorizer is asked yet", "leave the key out"),
+        (&["log.dirs=ours", &taken], "cannot listen on", "choose another port"),
+        (&["log.dirs=ours", "node.id=2"], "belongs to node 1", "choose another log.dirs"),
+        (&["log.dirs=ours,theirs"], "theirs belongs to cluster", "choose another log.dirs"),
+        (&["log.dirs=home"], "holds photos-2019 but no meta", "choose another log.dirs"),
+        (&["log.dirs=ours,home"], "holds photos-2019 but no meta", "choose another log.dirs"),
+        (&["log.dirs=broken"], "node's id is missing", "put a good copy in its place"),
+        (&["log.dirs=file"], "file", "choose a log.dirs that is a folder"),
+    ] {
+        let said = refused(here, settings);
+        assert!(said.contains(why) && said.contains(what_to_do), "{said}");
+    }
+    let (child, out, _) = ready(&mut serve(here, &["log.dirs=running"]));
+    let with_it = content(here);
+    let said = refused(here, &["log.dirs=running"]);
+    assert!(said.contains("in use by another process; stop it"), "{said}");
+    assert!(content(here) == with_it);
+    assert_eq!(stop(child, out, Signal::TERM).0, Some(0));
+    fs::remove_dir_all(here.join("running")).unwrap();
+    assert_eq!(content(here).keys().collect::<Vec<_>>(), before.keys().collect::<Vec<_>>());
+    assert!(content(here) == before);
+}
+
+/// Every command that the README shows, as it stands there, in the folder of the broker.
+#[test]
+fn the_commands_of_the_readme_work() {
+    let folder = Folder::new("start-readme");
+    let (child, out, line) = ready(&mut serve(folder.path(), &[]));
+    let address = line.split_whitespace().nth(1).unwrap();
+    let readme = include_str!("../../../../README.md");
+    let (_, block) = readme.split_once("cargo install --path crates/cli").unwrap();
+    let (block, _) = block.split_once("```").unwrap();
+    let commands: Vec<&str> = block.lines().skip(1).collect();
+    assert!(commands.len() > 5);
+    let binaries = Path::new(env!("CARGO_BIN_EXE_milena")).parent().unwrap();
+    let path = format!("{}:{}", binaries.display(), std::env::var("PATH").unwrap());
+    for command in commands {
+        let ended = Command::new("sh")
+            .args(["-c", command])
+            .current_dir(folder.path())
+            .env("PATH", &path)
+            .env("MILENA_BOOTSTRAP", address)
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&ended.stderr);
+        assert!(ended.status.success() && !ended.stdout.is_empty(), "{command}: {said}");
+    }
+    assert_eq!(stop(child, out, Signal::TERM).0, Some(0));
+}
