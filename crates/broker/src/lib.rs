@@ -13,6 +13,7 @@ mod coordinator;
 mod embedded;
 mod error;
 mod error_map;
+mod features;
 mod fetch;
 mod housekeeping;
 mod limits;

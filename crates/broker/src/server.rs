@@ -12,10 +12,8 @@ use arc_swap::ArcSwap;
 use milena_config::ServerConfig;
 use milena_env::{Clock, Disk, Random};
 use milena_metadata::{
-    BrokerOptions, GROUP_VERSION, METADATA_TOPIC, MetadataNode, NodeOptions, TRANSACTION_VERSION,
-    controller::ControllerOptions,
-    image::{ClientQuotas, SupportedFeature},
-    quorum::preview,
+    BrokerOptions, METADATA_TOPIC, MetadataNode, NodeOptions, controller::ControllerOptions,
+    image::ClientQuotas, quorum::preview,
 };
 use milena_protocol::Uuid;
 use milena_storage::{
@@ -30,6 +28,7 @@ use crate::{
     config_schema::Schema,
     coordinator::{Coordinators, Follower},
     error::StartError,
+    features,
     fetch::SessionCache,
     housekeeping::Housekeeping,
     log_config::{log_config, topic_config},
@@ -126,6 +125,11 @@ impl Server {
             drives_directory: false,
         })?;
         stray::set_aside(&directories, &metadata.image(), node_id)?;
+        if let Some(address) = ports.addresses().first()
+            && let Some(warning) = features::behind(&metadata.image(), &address.to_string())
+        {
+            tracing::warn!("{warning}");
+        }
         let unwritten = directories.clone();
         let elsewhere = move || unwritten.iter().map(|d| d.unwritten_bytes()).sum();
         let network = &config.network;
@@ -262,9 +266,6 @@ fn allowed(config: &ServerConfig, quotas: &ClientQuotas, ip: IpAddr) -> Allowed 
 }
 
 fn controller_options(config: &ServerConfig, cluster_id: &str) -> ControllerOptions {
-    let mut features = ControllerOptions::default().features;
-    features.push(SupportedFeature { name: GROUP_VERSION.into(), min: 0, max: 1 });
-    features.push(SupportedFeature { name: TRANSACTION_VERSION.into(), min: 0, max: 2 });
     ControllerOptions {
         cluster_id: cluster_id.to_owned(),
         default_partitions: config.new_topics.partitions,
@@ -274,7 +275,7 @@ fn controller_options(config: &ServerConfig, cluster_id: &str) -> ControllerOpti
         unclean_leader_election: config.topic_defaults.unclean_leader_election,
         min_insync_replicas: config.topic_defaults.min_insync_replicas,
         own_broker: Some(config.node.id),
-        features,
+        features: features::supported(),
         ..ControllerOptions::default()
     }
 }
