@@ -66,30 +66,34 @@ pub(super) const KEYS: &[Definition] = &[
     list("log.dir").or("./milena-data").check(Check::NotEmpty).high()
         .says("A log directory; log.dirs goes before it."),
     long("log.dir.failure.timeout.ms").or("30000").at_least(1.0).low()
-        .says("A broker that cannot report a failed log directory for so long stops."),
+        .says("Not served yet: a broker that cannot report a failed log directory for so long \
+               stops."),
     list("log.dirs").check(Check::NotEmpty).high()
         .says("Directories that hold the logs, with commas between them."),
     long("log.flush.interval.messages").or("1").at_least(1.0).high().cluster_wide()
-        .says("Records after which a log is synced; 1 syncs before every acknowledgement."),
+        .says("1 syncs a log before every acknowledgement; any other number, once a minute."),
     long("log.flush.interval.ms").high().cluster_wide()
         .synonyms(FLUSH_MS)
-        .says("Longest time before a log is synced; unset leaves it to the system."),
+        .says("Accepted and ignored: a log that is not synced at once is, once a minute."),
     int("log.flush.offset.checkpoint.interval.ms").or("60000").at_least(0.0).high()
-        .says("How often the points from which logs recover are written down."),
+        .says("Accepted and ignored: the points from which logs recover are written down once a \
+               minute."),
     long("log.flush.scheduler.interval.ms").or("9223372036854775807").high()
-        .says("How often is looked for logs that must be synced."),
+        .says("Accepted and ignored: logs that must be synced are looked for once a minute."),
     int("log.flush.start.offset.checkpoint.interval.ms").or("60000").at_least(0.0).high()
-        .says("How often the starts of logs are written down."),
+        .says("Accepted and ignored: the starts of logs are written down as they change."),
     int("log.index.interval.bytes").or("4096").at_least(0.0).cluster_wide()
         .says("Bytes of records between two entries of an index."),
     int("log.index.size.max.bytes").or("10485760").at_least(4.0).cluster_wide()
         .says("Longest index; a full one ends the segment."),
     long("log.initial.task.delay.ms").or("30000").at_least(0.0).low().hidden()
-        .says("How long background work on logs waits after the start."),
+        .says("Accepted and ignored: background work on logs begins after its first interval."),
     long("log.local.retention.bytes").or("-2").at_least(-2.0).cluster_wide()
-        .says("Bytes of a tiered log that stay on this disk; -2 for log.retention.bytes."),
+        .says("Not served yet: bytes of a tiered log that stay on this disk; -2 for \
+               log.retention.bytes."),
     long("log.local.retention.ms").or("-2").at_least(-2.0).cluster_wide()
-        .says("How long tiered segments stay on this disk; -2 for log.retention.ms."),
+        .says("Not served yet: how long tiered segments stay on this disk; -2 for \
+               log.retention.ms."),
     long("log.message.timestamp.after.max.ms").or("3600000").at_least(0.0).cluster_wide()
         .says("How far a record's timestamp may lie after the broker's clock."),
     long("log.message.timestamp.before.max.ms").or("9223372036854775807").at_least(0.0)
@@ -138,7 +142,7 @@ pub(super) const KEYS: &[Definition] = &[
     int("num.recovery.threads.per.data.dir").or("2").at_least(1.0).high().cluster_wide()
         .says("Threads for each log directory that open logs at the start, as the file sets it."),
     int("producer.id.expiration.check.interval.ms").or("600000").at_least(1.0).low().hidden()
-        .says("How often is looked for producers to forget."),
+        .says("Accepted and ignored: is looked for with log.retention.check.interval.ms."),
     int("producer.id.expiration.ms").or("86400000").at_least(1.0).low().cluster_wide()
         .says("An idempotent producer that was silent for so long is forgotten."),
 ];

@@ -13,11 +13,11 @@ pub(super) const KEYS: &[Definition] = &[
     list("metric.reporters").or("org.apache.kafka.common.metrics.JmxReporter").low().cluster_wide()
         .says("Java classes; accepted and ignored."),
     int("metrics.num.samples").or("2").at_least(1.0).low()
-        .says("Samples that a metric keeps."),
+        .says("Accepted and ignored: what is counted is counted from the start on."),
     string("metrics.recording.level").or("INFO").low()
-        .says("How many metrics are kept: INFO, DEBUG or TRACE."),
+        .says("Accepted and ignored: everything that is counted is kept."),
     long("metrics.sample.window.ms").or("30000").at_least(1.0).low()
-        .says("Length of each such sample."),
+        .says("Accepted and ignored: counters have no samples."),
     int("telemetry.max.bytes").or("1048576").at_least(1.0).low()
         .says("Longest push of client metrics that is accepted."),
 ];

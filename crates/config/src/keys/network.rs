@@ -9,19 +9,20 @@ pub(super) const KEYS: &[Definition] = &[
     int("background.threads").or("10").at_least(1.0).high().cluster_wide()
         .says("Accepted and ignored: what may block has threads only while it needs them."),
     int("connection.failed.authentication.delay.ms").or("100").at_least(0.0).low()
-        .says("How long a connection that failed to log in is kept before it is closed."),
+        .says("Not served yet: how long a connection that failed to log in is kept before it is \
+               closed."),
     long("connections.max.idle.ms").or("600000")
         .says("A connection on which nothing happened for so long is closed."),
     int("delete.records.purgatory.purge.interval.requests").or("1")
         .says("Accepted and ignored: waiting deletions leave by themselves."),
     list("early.start.listeners").high()
-        .says("Listeners that accept before the authorizer has loaded its rules."),
+        .says("Not served yet: listeners that accept before the authorizer has loaded its rules."),
     int("fetch.max.bytes").or("57671680").at_least(1024.0)
         .says("Bytes that one answer to a fetch holds at most, save its first batch."),
     int("fetch.purgatory.purge.interval.requests").or("1000")
         .says("Accepted and ignored: a waiting fetch is one waiter that leaves by itself."),
     string("inter.broker.listener.name")
-        .says("The listener over which brokers talk to each other."),
+        .says("Not served yet: the listener over which brokers talk to each other."),
     string("listener.security.protocol.map")
         .or("SASL_SSL:SASL_SSL,PLAINTEXT:PLAINTEXT,SSL:SSL,SASL_PLAINTEXT:SASL_PLAINTEXT")
         .low().per_broker()
@@ -47,23 +48,24 @@ pub(super) const KEYS: &[Definition] = &[
     int("producer.purgatory.purge.interval.requests").or("1000")
         .says("Accepted and ignored: waiting writes leave by themselves."),
     long("queued.max.request.bytes").or("-1")
-        .says("Bytes of requests in memory above which sockets are not read; -1 for no limit."),
+        .says("Lowers milena.memory.budget.bytes if it is less; -1 leaves it alone."),
     int("queued.max.requests").or("500").at_least(1.0).high()
-        .says("Requests that may be in flight before sockets are not read."),
+        .says("Accepted and ignored: bytes in flight are bounded, not requests."),
     int("request.timeout.ms").or("30000").high()
-        .says("How long the broker waits for an answer to a request of its own."),
+        .says("Not served yet: how long the broker waits for an answer to a request of its own."),
     int("share.fetch.purgatory.purge.interval.requests").or("1000")
         .says("Accepted and ignored: waiting share fetches leave by themselves."),
     long("socket.connection.setup.timeout.max.ms").or("30000")
-        .says("Longest wait for a connection that the broker opens, after retries."),
+        .says("Not served yet: longest wait for a connection that the broker opens, after \
+               retries."),
     long("socket.connection.setup.timeout.ms").or("10000")
-        .says("First wait for a connection that the broker opens."),
+        .says("Not served yet: first wait for a connection that the broker opens."),
     int("socket.listen.backlog.size").or("50").at_least(1.0)
-        .says("Connections that may wait to be accepted."),
+        .says("Accepted and ignored: a thousand connections may wait to be accepted."),
     int("socket.receive.buffer.bytes").or("102400").high()
-        .says("Receive buffer of accepted sockets; -1 leaves the system's."),
+        .says("Accepted and ignored: the system sizes the buffers of sockets."),
     int("socket.request.max.bytes").or("104857600").at_least(1.0).high()
         .says("Longest request that is read."),
     int("socket.send.buffer.bytes").or("102400").high()
-        .says("Send buffer of accepted sockets; -1 leaves the system's."),
+        .says("Accepted and ignored: the system sizes the buffers of sockets as it needs."),
 ];

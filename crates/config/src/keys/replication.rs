@@ -5,41 +5,42 @@ use crate::definition::{Definition, boolean, int, long, string};
 #[rustfmt::skip]
 pub(super) const KEYS: &[Definition] = &[
     boolean("auto.leader.rebalance.enable").or("true").high()
-        .says("Whether preferred leaders get their partitions back by themselves."),
+        .says("Not served yet: whether preferred leaders get their partitions back by themselves."),
     string("broker.rack")
         .says("Where the broker stands, so that replicas are spread over racks."),
     boolean("controlled.shutdown.enable").or("true")
-        .says("Whether a broker hands its partitions over before it stops."),
+        .says("Not served yet: whether a broker hands its partitions over before it stops."),
     int("default.replication.factor").or("1")
         .says("Replicas of a topic that is created without saying how many."),
     long("leader.imbalance.check.interval.seconds").or("300").at_least(1.0).high()
-        .says("How often is looked for partitions without their preferred leader."),
+        .says("Not served yet: how often is looked for partitions without their preferred leader."),
     int("num.replica.alter.log.dirs.threads").high()
-        .says("Threads that move partitions between log directories; one each where unset."),
+        .says("One thread moves partitions between log directories, however many are asked for."),
     int("num.replica.fetchers").or("1").at_least(1.0).high().cluster_wide()
-        .says("Connections over which a follower fetches from each leader."),
+        .says("Not served yet: connections over which a follower fetches from each leader."),
     int("replica.fetch.backoff.ms").or("1000").at_least(0.0)
-        .says("Pause of a follower after a fetch that failed."),
+        .says("Not served yet: pause of a follower after a fetch that failed."),
     int("replica.fetch.max.bytes").or("1048576").at_least(0.0)
-        .says("Bytes of one partition that a follower asks for at once."),
+        .says("Not served yet: bytes of one partition that a follower asks for at once."),
     int("replica.fetch.min.bytes").or("1").high()
-        .says("Bytes for which a leader waits before it answers a follower."),
+        .says("Not served yet: bytes for which a leader waits before it answers a follower."),
     int("replica.fetch.response.max.bytes").or("10485760").at_least(0.0)
-        .says("Bytes of all partitions that a follower asks for at once."),
+        .says("Not served yet: bytes of all partitions that a follower asks for at once."),
     int("replica.fetch.wait.max.ms").or("500").high()
-        .says("How long a leader waits for those bytes."),
+        .says("Not served yet: how long a leader waits for those bytes."),
     long("replica.high.watermark.checkpoint.interval.ms").or("5000").high()
-        .says("How often high watermarks are written down."),
+        .says("Not served yet: how often high watermarks are written down."),
     long("replica.lag.time.max.ms").or("30000").high()
-        .says("A follower that was not up to date for so long leaves the ISR."),
+        .says("Not served yet: a follower that was not up to date for so long leaves the ISR."),
     string("replica.selector.class")
-        .says("A Java class that chooses the replica to read from."),
+        .says("A Java class; accepted and ignored."),
     int("replica.socket.receive.buffer.bytes").or("65536").high()
-        .says("Receive buffer of sockets to other brokers; -1 leaves the system's."),
+        .says("Not served yet: receive buffer of sockets to other brokers; -1 leaves the \
+               system's."),
     int("replica.socket.timeout.ms").or("30000").high()
-        .says("How long a follower waits for the answer to a fetch."),
+        .says("Not served yet: how long a follower waits for the answer to a fetch."),
     boolean("unclean.leader.election.enable").or("false").high().cluster_wide()
         .says("Whether a replica that lacks records may lead when no other can."),
     long("unclean.leader.election.interval.ms").or("300000").at_least(1.0).hidden()
-        .says("How often is looked for partitions that need such a leader."),
+        .says("Not served yet: how often is looked for partitions that need such a leader."),
 ];

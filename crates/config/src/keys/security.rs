@@ -9,15 +9,15 @@ pub(super) const KEYS: &[Definition] = &[
     string("authorizer.class.name").or("").low()
         .says("Who decides what a principal may do; nobody where empty."),
     long("connections.max.reauth.ms").or("0")
-        .says("A login lasts so long at most; 0 for no limit."),
+        .says("Not served yet: a login lasts so long at most; 0 for no limit."),
     long("delegation.token.expiry.check.interval.ms").or("3600000").at_least(1.0).low()
-        .says("How often is looked for expired delegation tokens."),
+        .says("Not served yet: how often is looked for expired delegation tokens."),
     long("delegation.token.expiry.time.ms").or("86400000").at_least(1.0)
-        .says("How long a delegation token is valid without renewal."),
+        .says("Not served yet: how long a delegation token is valid without renewal."),
     long("delegation.token.max.lifetime.ms").or("604800000").at_least(1.0)
-        .says("How long a delegation token can be renewed."),
+        .says("Not served yet: how long a delegation token can be renewed."),
     password("delegation.token.secret.key")
-        .says("Secret by which delegation tokens are made, the same on all nodes."),
+        .says("Not served yet: secret by which delegation tokens are made, the same on all nodes."),
     class("principal.builder.class")
         .or("org.apache.kafka.common.security.authenticator.DefaultKafkaPrincipalBuilder")
         .per_broker()
@@ -25,9 +25,9 @@ pub(super) const KEYS: &[Definition] = &[
     class("sasl.client.callback.handler.class")
         .says("A Java class; accepted and ignored."),
     list("sasl.enabled.mechanisms").or("GSSAPI").per_broker()
-        .says("Ways to log in that a SASL listener offers."),
+        .says("Not served yet: ways to log in that a SASL listener offers."),
     password("sasl.jaas.config").per_broker()
-        .says("Login data of a listener, in JAAS syntax."),
+        .says("Not served yet: login data of a listener, in JAAS syntax."),
     string("sasl.kerberos.kinit.cmd").or("/usr/bin/kinit").per_broker()
         .says("Belongs to Kerberos, which is not served; accepted and ignored."),
     long("sasl.kerberos.min.time.before.relogin").or("60000").per_broker()
@@ -45,66 +45,66 @@ pub(super) const KEYS: &[Definition] = &[
     class("sasl.login.class")
         .says("A Java class; accepted and ignored."),
     int("sasl.login.connect.timeout.ms").low()
-        .says("How long a connection to the provider of tokens may take."),
+        .says("Not served yet: how long a connection to the provider of tokens may take."),
     int("sasl.login.read.timeout.ms").low()
-        .says("How long an answer of the provider of tokens may take."),
+        .says("Not served yet: how long an answer of the provider of tokens may take."),
     short("sasl.login.refresh.buffer.seconds").or("300").per_broker()
-        .says("How long before its end a token is renewed at the latest."),
+        .says("Not served yet: how long before its end a token is renewed at the latest."),
     short("sasl.login.refresh.min.period.seconds").or("60").per_broker()
-        .says("How long a token is used before it is renewed."),
+        .says("Not served yet: how long a token is used before it is renewed."),
     double("sasl.login.refresh.window.factor").or("0.8").per_broker()
-        .says("Share of its life after which a token is renewed."),
+        .says("Not served yet: share of its life after which a token is renewed."),
     double("sasl.login.refresh.window.jitter").or("0.05").per_broker()
-        .says("Random share that is added to it."),
+        .says("Not served yet: random share that is added to it."),
     long("sasl.login.retry.backoff.max.ms").or("10000").low()
-        .says("Longest pause before a failed request for a token is tried again."),
+        .says("Not served yet: longest pause before a failed request for a token is tried again."),
     long("sasl.login.retry.backoff.ms").or("100").low()
-        .says("First pause before a failed request for a token is tried again."),
+        .says("Not served yet: first pause before a failed request for a token is tried again."),
     string("sasl.mechanism.controller.protocol").or("GSSAPI").high()
-        .says("How brokers log in at the controller."),
+        .says("Not served yet: how brokers log in at the controller."),
     string("sasl.mechanism.inter.broker.protocol").or("GSSAPI").per_broker()
-        .says("How brokers log in at each other."),
+        .says("Not served yet: how brokers log in at each other."),
     string("sasl.oauthbearer.assertion.algorithm").or("RS256")
         .check(Check::OneOfIgnoringCase(&["ES256", "RS256"]))
-        .says("Algorithm by which the broker signs its own assertion."),
+        .says("Not served yet: algorithm by which the broker signs its own assertion."),
     string("sasl.oauthbearer.assertion.claim.aud")
-        .says("Audience that this assertion names."),
+        .says("Not served yet: audience that this assertion names."),
     int("sasl.oauthbearer.assertion.claim.exp.seconds").or("300").between(0.0, 86400.0).low()
-        .says("How long this assertion is valid."),
+        .says("Not served yet: how long this assertion is valid."),
     string("sasl.oauthbearer.assertion.claim.iss")
-        .says("Issuer that this assertion names."),
+        .says("Not served yet: issuer that this assertion names."),
     boolean("sasl.oauthbearer.assertion.claim.jti.include").or("false")
-        .says("Whether this assertion gets an id of its own."),
+        .says("Not served yet: whether this assertion gets an id of its own."),
     int("sasl.oauthbearer.assertion.claim.nbf.seconds").or("60").between(0.0, 3600.0).low()
-        .says("How long before now this assertion becomes valid."),
+        .says("Not served yet: how long before now this assertion becomes valid."),
     string("sasl.oauthbearer.assertion.claim.sub")
-        .says("Subject that this assertion names."),
+        .says("Not served yet: subject that this assertion names."),
     string("sasl.oauthbearer.assertion.file")
-        .says("File that holds a ready-made assertion."),
+        .says("Not served yet: file that holds a ready-made assertion."),
     string("sasl.oauthbearer.assertion.private.key.file")
-        .says("File of the key that signs the assertion."),
+        .says("Not served yet: file of the key that signs the assertion."),
     password("sasl.oauthbearer.assertion.private.key.passphrase")
-        .says("What opens that file."),
+        .says("Not served yet: what opens that file."),
     string("sasl.oauthbearer.assertion.template.file")
-        .says("File of further claims for the assertion."),
+        .says("Not served yet: file of further claims for the assertion."),
     string("sasl.oauthbearer.client.credentials.client.id")
-        .says("Name by which the broker asks for a token."),
+        .says("Not served yet: name by which the broker asks for a token."),
     password("sasl.oauthbearer.client.credentials.client.secret")
-        .says("Secret by which the broker asks for a token."),
+        .says("Not served yet: secret by which the broker asks for a token."),
     int("sasl.oauthbearer.clock.skew.seconds").or("30").low()
-        .says("How far the clocks of broker and provider may differ."),
+        .says("Not served yet: how far the clocks of broker and provider may differ."),
     list("sasl.oauthbearer.expected.audience").or("").high()
-        .says("Audiences of which a token must name one."),
+        .says("Not served yet: audiences of which a token must name one."),
     string("sasl.oauthbearer.expected.issuer").high()
-        .says("Issuer that a token must name."),
+        .says("Not served yet: issuer that a token must name."),
     long("sasl.oauthbearer.jwks.endpoint.refresh.ms").or("3600000").low()
-        .says("How often the provider's keys are read anew."),
+        .says("Not served yet: how often the provider's keys are read anew."),
     long("sasl.oauthbearer.jwks.endpoint.retry.backoff.max.ms").or("10000").low()
-        .says("Longest pause before reading those keys is tried again."),
+        .says("Not served yet: longest pause before reading those keys is tried again."),
     long("sasl.oauthbearer.jwks.endpoint.retry.backoff.ms").or("100").low()
-        .says("First pause before reading those keys is tried again."),
+        .says("Not served yet: first pause before reading those keys is tried again."),
     string("sasl.oauthbearer.jwks.endpoint.url")
-        .says("Where the provider's keys are read."),
+        .says("Not served yet: where the provider's keys are read."),
     class("sasl.oauthbearer.jwt.retriever.class")
         .or("org.apache.kafka.common.security.oauthbearer.DefaultJwtRetriever")
         .says("A Java class; accepted and ignored."),
@@ -112,54 +112,56 @@ pub(super) const KEYS: &[Definition] = &[
         .or("org.apache.kafka.common.security.oauthbearer.DefaultJwtValidator")
         .says("A Java class; accepted and ignored."),
     string("sasl.oauthbearer.scope")
-        .says("Scope that the broker asks for."),
+        .says("Not served yet: scope that the broker asks for."),
     string("sasl.oauthbearer.scope.claim.name").or("scope").low()
-        .says("Claim that holds a token's scope."),
+        .says("Not served yet: claim that holds a token's scope."),
     string("sasl.oauthbearer.sub.claim.name").or("sub").low()
-        .says("Claim that holds a token's subject."),
+        .says("Not served yet: claim that holds a token's subject."),
     string("sasl.oauthbearer.token.endpoint.url")
-        .says("Where the broker asks for a token."),
+        .says("Not served yet: where the broker asks for a token."),
     class("sasl.server.callback.handler.class")
         .says("A Java class; accepted and ignored."),
     int("sasl.server.max.receive.size").or("524288")
-        .says("Longest request that is read before a login."),
+        .says("Not served yet: longest request that is read before a login."),
     string("security.inter.broker.protocol").or("PLAINTEXT")
         .one_of(&["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"])
-        .says("Security protocol between brokers, where no listener is named for it."),
+        .says("Not served yet: security protocol between brokers, where no listener is named for \
+               it."),
     string("security.providers").low()
         .says("Java classes; accepted and ignored."),
     boolean("ssl.allow.dn.changes").or("false").low()
-        .says("Whether a new certificate may bear another name."),
+        .says("Not served yet: whether a new certificate may bear another name."),
     boolean("ssl.allow.san.changes").or("false").low()
-        .says("Whether a new certificate may bear other alternative names."),
+        .says("Not served yet: whether a new certificate may bear other alternative names."),
     list("ssl.cipher.suites").or("").per_broker()
-        .says("Cipher suites that may be used; all good ones where empty."),
+        .says("Not served yet: cipher suites that may be used; all good ones where empty."),
     string("ssl.client.auth").or("none").one_of(&["required", "requested", "none"]).per_broker()
-        .says("Whether clients must, may or need not show a certificate."),
+        .says("Not served yet: whether clients must, may or need not show a certificate."),
     list("ssl.enabled.protocols").or("TLSv1.2,TLSv1.3").per_broker()
-        .says("Versions of TLS that may be used."),
+        .says("Not served yet: versions of TLS that may be used."),
     string("ssl.endpoint.identification.algorithm").or("https").low().per_broker()
-        .says("How a server's name is compared with its certificate; not at all where empty."),
+        .says("Not served yet: how a server's name is compared with its certificate; not at all \
+               where empty."),
     class("ssl.engine.factory.class").low().per_broker()
         .says("A Java class; accepted and ignored."),
     password("ssl.key.password").per_broker()
-        .says("What opens the private key."),
+        .says("Not served yet: what opens the private key."),
     string("ssl.keymanager.algorithm").or("SunX509").per_broker()
         .says("Belongs to the JVM; accepted and ignored."),
     password("ssl.keystore.certificate.chain").per_broker()
-        .says("The broker's certificates, in PEM."),
+        .says("Not served yet: the broker's certificates, in PEM."),
     password("ssl.keystore.key").per_broker()
-        .says("The broker's private key, in PEM."),
+        .says("Not served yet: the broker's private key, in PEM."),
     string("ssl.keystore.location").per_broker()
-        .says("File of the broker's key and certificates."),
+        .says("Not served yet: file of the broker's key and certificates."),
     password("ssl.keystore.password").per_broker()
-        .says("What opens that key file."),
+        .says("Not served yet: what opens that key file."),
     string("ssl.keystore.type").or("JKS").per_broker()
-        .says("Format of the key file."),
+        .says("Not served yet: format of the key file."),
     string("ssl.principal.mapping.rules").or("DEFAULT").low()
-        .says("How a certificate's name becomes a principal."),
+        .says("Not served yet: how a certificate's name becomes a principal."),
     string("ssl.protocol").or("TLSv1.3").per_broker()
-        .says("The version of TLS to begin with."),
+        .says("Not served yet: the version of TLS to begin with."),
     string("ssl.provider").per_broker()
         .says("Belongs to the JVM; accepted and ignored."),
     string("ssl.secure.random.implementation").low().per_broker()
@@ -167,15 +169,16 @@ pub(super) const KEYS: &[Definition] = &[
     string("ssl.trustmanager.algorithm").or("PKIX").per_broker()
         .says("Belongs to the JVM; accepted and ignored."),
     password("ssl.truststore.certificates").per_broker()
-        .says("Certificates that are trusted, in PEM."),
+        .says("Not served yet: certificates that are trusted, in PEM."),
     string("ssl.truststore.location").per_broker()
-        .says("File of the certificates that are trusted."),
+        .says("Not served yet: file of the certificates that are trusted."),
     password("ssl.truststore.password").per_broker()
-        .says("What opens that file of trusted certificates."),
+        .says("Not served yet: what opens that file of trusted certificates."),
     string("ssl.truststore.type").or("JKS").per_broker()
-        .says("Format of the file of trusted certificates."),
+        .says("Not served yet: format of the file of trusted certificates."),
     boolean("allow.everyone.if.no.acl.found").or("false").hidden()
-        .says("Whether the authorizer allows what no rule speaks of."),
+        .says("Not served yet: whether the authorizer allows what no rule speaks of."),
     string("super.users").or("").hidden()
-        .says("Principals that may do everything, as User:name with semicolons between them."),
+        .says("Not served yet: principals that may do everything, as User:name with semicolons \
+               between them."),
 ];

@@ -28,25 +28,28 @@ pub(super) const KEYS: &[Definition] = &[
         .says("Accepted and ignored: readers keep what they read, so files go at once."),
     long("flush.messages").or("1").at_least(1.0)
         .synonyms(&[("log.flush.interval.messages", 1)])
-        .says("Records after which the log is synced; 1 syncs before every acknowledgement."),
+        .says("1 syncs the log before every acknowledgement; any other number, once a minute."),
     long("flush.ms").or("9223372036854775807").at_least(0.0)
         .synonyms(FLUSH_MS)
-        .says("Longest time before the log is synced."),
+        .says("Accepted and ignored: the log is synced at once or once a minute."),
     list("follower.replication.throttled.replicas").or("").check(Check::ThrottledReplicas)
-        .says("Followers whose fetches are throttled, as partition:broker, or * for all."),
+        .says("Not served yet: followers whose fetches are throttled, as partition:broker, or * \
+               for all."),
     int("index.interval.bytes").or("4096").at_least(0.0)
         .synonyms(&[("log.index.interval.bytes", 1)])
         .says("Bytes of records between two entries of an index."),
     int("internal.segment.bytes").hidden()
         .says("Longest segment, without the usual lower limit."),
     list("leader.replication.throttled.replicas").or("").check(Check::ThrottledReplicas)
-        .says("Leaders whose answers to followers are throttled, as partition:broker, or *."),
+        .says("Not served yet: leaders whose answers to followers are throttled, as \
+               partition:broker, or *."),
     long("local.retention.bytes").or("-2").at_least(-2.0)
         .synonyms(&[("log.local.retention.bytes", 1)])
-        .says("Bytes of a tiered partition that stay on the disk; -2 for retention.bytes."),
+        .says("Not served yet: bytes of a tiered partition that stay on the disk; -2 for \
+               retention.bytes."),
     long("local.retention.ms").or("-2").at_least(-2.0)
         .synonyms(&[("log.local.retention.ms", 1)])
-        .says("How long tiered segments stay on the disk; -2 for retention.ms."),
+        .says("Not served yet: how long tiered segments stay on the disk; -2 for retention.ms."),
     long("max.compaction.lag.ms").or("9223372036854775807").at_least(1.0)
         .synonyms(&[("log.cleaner.max.compaction.lag.ms", 1)])
         .says("Longest time that a record may stay uncompacted."),
@@ -75,11 +78,11 @@ pub(super) const KEYS: &[Definition] = &[
         .synonyms(&[("log.preallocate", 1)])
         .says("Accepted and ignored: segments grow as they are written."),
     boolean("remote.log.copy.disable").or("false")
-        .says("Whether nothing more is copied to tiered storage."),
+        .says("Not served yet: whether nothing more is copied to tiered storage."),
     boolean("remote.log.delete.on.disable").or("false")
-        .says("Whether tiered segments are deleted when tiering is switched off."),
+        .says("Not served yet: whether tiered segments are deleted when tiering is switched off."),
     boolean("remote.storage.enable").or("false")
-        .says("Whether the topic is tiered."),
+        .says("Not served yet: whether the topic is tiered."),
     long("retention.bytes").or("-1")
         .synonyms(&[("log.retention.bytes", 1)])
         .says("Bytes of a partition above which old segments are deleted; -1 without limit."),

@@ -7,7 +7,7 @@ pub(super) const KEYS: &[Definition] = &[
     int("add.partitions.to.txn.retry.backoff.max.ms").or("100").at_least(0.0).high()
         .says("Longest time for which adding a partition to a busy transaction is tried again."),
     int("add.partitions.to.txn.retry.backoff.ms").or("20").at_least(1.0).high()
-        .says("Pause before adding a partition to a busy transaction is tried again."),
+        .says("Accepted and ignored: it is added as soon as the transaction before has ended."),
     int("transaction.abort.timed.out.transaction.cleanup.interval.ms").or("10000").at_least(1.0)
         .low()
         .says("How often is looked for transactions that ran out of time."),
