@@ -145,7 +145,7 @@ impl Server {
                 idle_max: network.connections_idle_ms_max.map(Duration::from_millis),
                 drain_timeout: Duration::from_millis(config.node.shutdown_timeout_ms),
             },
-            budget: Budget::new(config.node.memory_budget_bytes, Box::new(elsewhere)),
+            budget: Budget::new(config.bytes_in_flight_max(), Box::new(elsewhere)),
             connections: Connections::new(Arc::clone(&outside.clock), move |ip| {
                 allowed(&allowing.load(), &limiting.look().client_quotas, ip)
             }),

@@ -54,9 +54,9 @@ enum Memory {
 
 pub(super) async fn handle(call: &Call<'_>, mut request: FetchRequest<'_>) -> Outcome {
     let meter = call.meter.as_deref();
-    if let Some(most) = meter.and_then(Meter::fetch_bytes_max) {
-        request.max_bytes = request.max_bytes.min(most);
-    }
+    let of_quota = meter.and_then(Meter::fetch_bytes_max).unwrap_or(i32::MAX);
+    let of_all = i32::try_from(call.broker().config().network.fetch_bytes_max).unwrap_or(i32::MAX);
+    request.max_bytes = request.max_bytes.min(of_quota).min(of_all);
     let (memory, wanted) = match recall(call, &request) {
         Ok(recalled) => recalled,
         Err(error) => {

@@ -74,3 +74,16 @@ fn answers_come_in_the_order_of_the_requests() {
         assert_eq!(client::produced(&answer)[0].base_offset, number);
     }
 }
+
+#[test]
+fn an_answer_to_a_fetch_is_no_larger_than_fetch_max_bytes_save_its_first_batch() {
+    let rig = Rig::start("fetch.max.bytes=2000\n");
+    let mut client = rig.client();
+    client.create_topic("news", 1, &[]);
+    for _ in 0..5 {
+        client.produce("news", 0, &batch(&["x".repeat(700)]));
+    }
+    client.produce("news", 0, &batch(&["y".repeat(5000)]));
+    let read = |client: &mut client::Client, from| client.fetch("news", 0, from).values().len();
+    assert_eq!((read(&mut client, 0), read(&mut client, 4), read(&mut client, 5)), (2, 1, 1));
+}

@@ -88,6 +88,13 @@ impl ServerConfig {
         config.map(|config| (config, warnings)).map_err(|error| error.located(entries))
     }
 
+    /// Bytes of requests, answers and fresh records that may be in memory.
+    #[must_use]
+    pub fn bytes_in_flight_max(&self) -> usize {
+        let queued = self.network.queued_request_bytes_max.unwrap_or(u64::MAX);
+        self.node.memory_budget_bytes.min(usize::try_from(queued).unwrap_or(usize::MAX))
+    }
+
     /// The same process after changes for all brokers and for this one. What is not allowed there
     /// is left out: it was refused when it was new, and must not stop a broker later.
     pub fn changed(&self, cluster: &Entries, broker: &Entries) -> Result<Self, ConfigError> {
@@ -168,6 +175,12 @@ impl ServerConfig {
             let what = "a broker without the role controller must know where one is: set \
                         controller.quorum.bootstrap.servers=host:port";
             return Err(contradiction("process.roles", what.to_owned()));
+        }
+        let queued = network.queued_request_bytes_max;
+        if queued.is_some_and(|queued| queued < u64::from(network.request_bytes_max)) {
+            let longest = network.request_bytes_max;
+            let what = format!("is less than socket.request.max.bytes={longest}, one request");
+            return Err(contradiction("queued.max.request.bytes", what));
         }
         if self.topic_defaults.retention_ms == 0 {
             let what = "nothing would be kept; -1 is for ever, and 1 the shortest".to_owned();

@@ -120,6 +120,14 @@ fn limits_of_one_listener_and_one_address() {
 }
 
 #[test]
+fn the_smaller_bound_of_what_is_in_flight_counts() {
+    let bytes = |text| config(text).bytes_in_flight_max();
+    assert_eq!(bytes(""), 32 << 20);
+    assert_eq!(bytes("queued.max.request.bytes=200000000"), 32 << 20);
+    assert_eq!(bytes("queued.max.request.bytes=9000\nsocket.request.max.bytes=8000"), 9000);
+}
+
+#[test]
 fn warnings_say_what_to_do() {
     let text = "zookeeper.connect=localhost:2181\nbroker.id=7\nnum.network.thread=3\n\
                 log.message.format.version=3.0\nport=9092\nkafka.http.metrics.port=1";
@@ -265,6 +273,11 @@ fn errors_name_line_key_value_and_what_is_allowed() {
             "group.coordinator.rebalance.protocols=consumer",
             "line 1: group.coordinator.rebalance.protocols=consumer: classic groups are always \
              served and must be named",
+        ),
+        (
+            "queued.max.request.bytes=1000",
+            "line 1: queued.max.request.bytes=1000: is less than \
+             socket.request.max.bytes=104857600, one request",
         ),
         (
             "max.connections.per.ip.overrides=a",
