@@ -5,7 +5,10 @@
 
 use std::{
     io,
-    sync::{Arc, Condvar, Mutex, PoisonError},
+    sync::{
+        Arc, Condvar, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     thread::JoinHandle,
     time::Duration,
 };
@@ -25,6 +28,8 @@ const CHANGES_SHOW: Duration = Duration::from_secs(1);
 struct Stop {
     stopped: Mutex<bool>,
     changed: Condvar,
+    /// The same, for a compaction that is under way.
+    is_stopped: Arc<AtomicBool>,
 }
 
 impl Stop {
@@ -52,11 +57,12 @@ impl Stop {
 struct Settled {
     settings: server::Cleaner,
     secret: [u8; 16],
+    is_stopped: Arc<AtomicBool>,
     cleaner: Cleaner,
 }
 
 impl Settled {
-    fn new(settings: &server::Cleaner, secret: [u8; 16]) -> Self {
+    fn new(settings: &server::Cleaner, secret: [u8; 16], is_stopped: &Arc<AtomicBool>) -> Self {
         let rate = settings.bytes_per_second_max;
         let cleaner = Cleaner::new(CleanerOptions {
             dedupe_buffer_bytes: settings.key_memory_bytes as usize,
@@ -64,13 +70,15 @@ impl Settled {
             io_bytes_per_second: (rate < u64::MAX as f64).then_some(rate as u64),
             secret,
         });
-        Self { settings: settings.clone(), secret, cleaner }
+        let is_stopped = Arc::clone(is_stopped);
+        let cleaner = cleaner.stopped_by(Arc::clone(&is_stopped));
+        Self { settings: settings.clone(), secret, is_stopped, cleaner }
     }
 
     /// The cleaner, made anew if something else is set by now.
     fn as_of(&mut self, settings: &server::Cleaner) -> &mut Cleaner {
         if self.settings != *settings {
-            *self = Self::new(settings, self.secret);
+            *self = Self::new(settings, self.secret, &self.is_stopped);
         }
         &mut self.cleaner
     }
@@ -101,7 +109,7 @@ impl Housekeeping {
             }
         })?);
         if logs.cleaner.enabled {
-            let mut settled = Settled::new(&logs.cleaner, secret);
+            let mut settled = Settled::new(&logs.cleaner, secret, &stop.is_stopped);
             let (ours, here) = (directories.to_vec(), Arc::clone(partitions));
             let (stopping, config) = (Arc::clone(&stop), Arc::clone(config));
             threads.push(spawn_thread("cleaner", move || {
@@ -121,8 +129,9 @@ impl Housekeeping {
         Ok(Self { stop, threads })
     }
 
-    /// Ends the threads: before the log directories are closed.
+    /// Ends the threads: before the log directories are closed. A compaction is given up.
     pub(crate) fn stop(self) {
+        self.stop.is_stopped.store(true, Ordering::Relaxed);
         *self.stop.stopped.lock().unwrap_or_else(PoisonError::into_inner) = true;
         self.stop.changed.notify_all();
         for thread in self.threads {
@@ -204,7 +213,7 @@ mod test {
     #[test]
     fn the_cleaner_is_made_anew_when_it_is_set_otherwise() {
         let settings = ServerConfig::parse(&[]).unwrap().0.logs.cleaner;
-        let mut settled = Settled::new(&settings, [7; 16]);
+        let mut settled = Settled::new(&settings, [7; 16], &Arc::default());
         let slower = server::Cleaner { bytes_per_second_max: 1000.0, ..settings };
         let shown = format!("{:?}", settled.as_of(&slower));
         assert!(shown.contains("io_bytes_per_second: Some(1000)"), "{shown}");

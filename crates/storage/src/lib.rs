@@ -17,6 +17,7 @@ mod journal;
 mod log;
 pub mod meta_properties;
 pub mod names;
+mod pace;
 pub mod partition_metadata;
 pub mod producers;
 mod segment;
@@ -33,3 +34,4 @@ pub use log::{
     AppendError, Appended, BadBatch, Limit, Listener, Log, Piece, ReadError, ReadPlan,
     TimestampedOffset, TopicPartition,
 };
+pub use pace::Pace;

@@ -1,8 +1,13 @@
 //! Compacts one log: reads its dirty part into the offset map, then writes it anew from its start.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
 
-use milena_env::Clock;
 use milena_protocol::{
     Offset, ProducerId,
     records::{Batch, Budget, LegacyMessage, Record, Scratch},
@@ -21,6 +26,7 @@ use crate::{
     error::StorageError,
     log::{Finished, Log, TopicPartition},
     names::FileKind,
+    pace::Pace,
     segment::{
         OpenSegment, Segment,
         scan::{End, Scanned, Scanner},
@@ -42,7 +48,9 @@ pub struct CleanerOptions {
 #[derive(Debug)]
 pub struct Cleaner {
     options: CleanerOptions,
+    is_stopped: Arc<AtomicBool>,
     scratch: Scratch,
+    pace: Pace,
 }
 
 /// What a run did.
@@ -111,7 +119,15 @@ impl LogDirectory {
 impl Cleaner {
     #[must_use]
     pub fn new(options: CleanerOptions) -> Self {
-        Self { options, scratch: Scratch::new() }
+        let is_stopped = Arc::default();
+        Self { options, is_stopped, scratch: Scratch::new(), pace: Pace::default() }
+    }
+
+    /// Gives a run up soon after somebody has set this.
+    #[must_use]
+    pub fn stopped_by(mut self, is_stopped: Arc<AtomicBool>) -> Self {
+        self.is_stopped = is_stopped;
+        self
     }
 
     fn clean(&mut self, log: &Arc<Log>, bound: Offset) -> Result<Option<Cleaning>, StorageError> {
@@ -137,9 +153,9 @@ impl Cleaner {
         if !shared.outlive_journal()? {
             return Ok(None);
         }
-        let pace = Pace::new(&*shared.clock, self.options.io_bytes_per_second);
-        let mut run = Run { log, shared, found, pace, scratch: &mut self.scratch, read: 0 };
-        let map = run.map(&finished, &self.options)?;
+        let options = self.options.clone();
+        let mut run = Run { log, shared, found, cleaner: self, read: 0 };
+        let map = run.map(&finished, &options)?;
         let cleaned_to = map.latest().next();
         if cleaned_to <= found.first_dirty {
             tracing::warn!(
@@ -169,12 +185,25 @@ struct Run<'a> {
     log: &'a Arc<Log>,
     shared: &'a Arc<Shared>,
     found: Cleanable,
-    pace: Pace<'a>,
-    scratch: &'a mut Scratch,
+    cleaner: &'a mut Cleaner,
     read: u64,
 }
 
 impl Run<'_> {
+    /// Whether nobody wants the log for themselves, and nothing stops.
+    fn may_go_on(&self) -> bool {
+        let is_stopped = self.cleaner.is_stopped.load(Ordering::Relaxed);
+        !is_stopped && !self.log.compaction.is_wanted() && !self.shared.is_offline()
+    }
+
+    /// Keeps the rate after a batch was read, of which at most as much is written.
+    fn rest(&mut self, bytes: u64) {
+        let mut pace = std::mem::take(&mut self.cleaner.pace);
+        let rate = self.cleaner.options.io_bytes_per_second;
+        pace.spend(bytes, rate, &*self.shared.clock, &|| self.may_go_on());
+        self.cleaner.pace = pace;
+    }
+
     /// Of every key in the dirty part the last offset, as far as there is room for keys.
     fn map(&mut self, finished: &[Finished], options: &CleanerOptions) -> Result<OffsetMap, Halt> {
         let Cleanable { first_dirty, first_uncleanable, .. } = self.found;
@@ -183,7 +212,7 @@ impl Run<'_> {
         let mut map = OffsetMap::new(&options.secret, records_max as u64, bytes_max);
         let aborted = self.log.aborted_transactions(first_dirty, first_uncleanable)?;
         let mut transactions = CleanedTransactions::new(aborted);
-        let mut scratch = std::mem::take(self.scratch);
+        let mut scratch = std::mem::take(&mut self.cleaner.scratch);
         for Finished { segment, next_base } in finished {
             if *next_base <= first_dirty || *next_base > first_uncleanable {
                 continue;
@@ -209,7 +238,7 @@ impl Run<'_> {
             // The end of a segment may have been compacted away.
             map.raise_latest(Offset(next_base.0 - 1));
         }
-        *self.scratch = scratch;
+        self.cleaner.scratch = scratch;
         Ok(map)
     }
 
@@ -234,7 +263,7 @@ impl Run<'_> {
         let from = extents.first().map_or(Offset::ZERO, |first| first.base);
         let aborted = log.aborted_transactions(from, self.found.first_uncleanable)?;
         let producers = last_records(log);
-        let mut scratch = std::mem::take(self.scratch);
+        let mut scratch = std::mem::take(&mut self.cleaner.scratch);
         let mut filter = Filter {
             map,
             transactions: CleanedTransactions::new(aborted),
@@ -251,7 +280,7 @@ impl Run<'_> {
             rest = others;
             written += self.rewrite_group(group, &mut filter)?;
         }
-        *self.scratch = scratch;
+        self.cleaner.scratch = scratch;
         Ok((counts.len(), written))
     }
 
@@ -327,13 +356,12 @@ impl Run<'_> {
                     return Err(StorageError::corrupt(&path(), position, reason).into());
                 }
             };
-            if self.log.compaction.is_wanted() || self.shared.is_offline() {
+            if !self.may_go_on() {
                 return Err(Halt::GivenUp);
             }
             visit(&batch, scanner.bytes_of(&batch))?;
             self.read += batch.size;
-            // Of what is read at most as much is written.
-            self.pace.spend(2 * batch.size);
+            self.rest(2 * batch.size);
         }
     }
 }
@@ -383,33 +411,4 @@ fn last_records(log: &Log) -> BTreeMap<ProducerId, LastRecord> {
         });
         last.collect()
     })
-}
-
-/// Keeps reading and writing below a rate.
-struct Pace<'a> {
-    clock: &'a dyn Clock,
-    bytes_per_second: Option<u64>,
-    started: Duration,
-    spent: u64,
-}
-
-impl<'a> Pace<'a> {
-    /// A nap is as short as the wait of those who want the log for themselves may be.
-    const NAP_MAX: Duration = Duration::from_millis(100);
-
-    fn new(clock: &'a dyn Clock, bytes_per_second: Option<u64>) -> Self {
-        Self { clock, bytes_per_second, started: clock.monotonic(), spent: 0 }
-    }
-
-    fn spend(&mut self, bytes: u64) {
-        let Some(rate) = self.bytes_per_second else {
-            return;
-        };
-        self.spent += bytes;
-        let due = Duration::from_secs_f64(self.spent as f64 / rate.max(1) as f64);
-        let ahead = (self.started + due).saturating_sub(self.clock.monotonic());
-        if ahead > Duration::from_millis(1) {
-            self.clock.sleep(ahead.min(Self::NAP_MAX));
-        }
-    }
 }

@@ -1,13 +1,18 @@
 //! Compaction beside those who cut, delete, stop or read the same log.
 
-use std::sync::Arc;
+use std::{
+    sync::{Arc, atomic::AtomicBool},
+    time::Duration,
+};
 
-use milena_env::spawn_thread;
+use milena_env::{Clock, spawn_thread};
 use milena_protocol::{
     Offset, ProducerEpoch, ProducerId,
     records::{BatchBuilder, BatchHeader, Batches},
 };
-use milena_storage::{Limit, Log, LogConfig, LogDirectory, index::AbortedTransaction};
+use milena_storage::{
+    Cleaner, CleanerOptions, Limit, Log, LogConfig, LogDirectory, index::AbortedTransaction,
+};
 
 use super::world::{TOPIC, compact, config, keyed, marker, put, read};
 use crate::rig::{NOW_MS, Rig, append, partition};
@@ -21,6 +26,37 @@ fn filled(rig: &Rig) -> (Arc<LogDirectory>, Arc<Log>) {
     }
     directory.run_pending();
     (directory, log)
+}
+
+fn cleaner_at(bytes_per_second: u64) -> Cleaner {
+    Cleaner::new(CleanerOptions {
+        dedupe_buffer_bytes: 1 << 20,
+        io_bytes_per_second: Some(bytes_per_second),
+        secret: [5; 16],
+    })
+}
+
+#[test]
+fn compaction_keeps_its_rate() {
+    let rig = Rig::new(1, config());
+    let (directory, _log) = filled(&rig);
+    let (began, rate) = (rig.clock.monotonic(), 500);
+    let done = directory.compact_dirtiest(&mut cleaner_at(rate), &Log::durable_end).unwrap();
+    let bytes = done.map(|done| done.bytes_read + done.bytes_written).unwrap();
+    let took = rig.clock.monotonic() - began;
+    assert!(took >= Duration::from_secs(bytes / rate), "{bytes} bytes in {took:?}");
+}
+
+#[test]
+fn compaction_is_given_up_soon_when_it_is_to_stop() {
+    let rig = Rig::new(1, config());
+    let (directory, log) = filled(&rig);
+    let before = read(&log);
+    let is_stopped = Arc::new(AtomicBool::new(true));
+    let mut cleaner = cleaner_at(1).stopped_by(is_stopped);
+    assert_eq!(directory.compact_dirtiest(&mut cleaner, &Log::durable_end).unwrap(), None);
+    assert_eq!((rig.clock.monotonic(), read(&log)), (Duration::ZERO, before));
+    assert!(compact(&directory).unwrap().is_some(), "it is begun anew");
 }
 
 #[test]
