@@ -10,7 +10,7 @@ use milena_metadata::{
     image::{MetadataImage, SupportedFeature},
 };
 use milena_protocol::ProducerId;
-use milena_storage::LogDirectory;
+use milena_storage::{Log, LogDirectory};
 
 use crate::{
     authorizer::Authorizer,
@@ -71,6 +71,14 @@ impl Broker {
 
     pub(crate) fn config(&self) -> Arc<ServerConfig> {
         self.config.load_full()
+    }
+
+    /// The log directory that holds a log; none once it has moved or gone.
+    pub(crate) fn directory_of(&self, log: &Arc<Log>) -> Option<&Arc<LogDirectory>> {
+        let holds = |it: &&Arc<LogDirectory>| {
+            it.log(log.name()).is_some_and(|held| Arc::ptr_eq(&held, log))
+        };
+        self.directories.iter().find(holds)
     }
 
     /// An id that no producer has had.

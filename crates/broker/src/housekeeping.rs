@@ -1,7 +1,8 @@
 //! What goes on in the background: old records are deleted, compacted topics cleaned, silent
-//! producers forgotten. Two threads, since a long compaction must not hold up retention; the rate
-//! of compaction is bounded by `log.cleaner.io.max.bytes.per.second`. What is set of the cleaner is
-//! looked up for every log, since it may be changed.
+//! producers forgotten, the controller told where partitions lie. Each has its thread, since a long
+//! compaction must not hold up retention; the rate of compaction is bounded by
+//! `log.cleaner.io.max.bytes.per.second`. What is set of the cleaner is looked up for every log,
+//! since it may be changed.
 
 use std::{
     io,
@@ -18,7 +19,13 @@ use milena_env::spawn_thread;
 use milena_protocol::Offset;
 use milena_storage::{Cleaner, CleanerOptions, Log, LogDirectory};
 
-use crate::{broker::SharedConfig, partition::table::Partitions};
+use crate::{
+    broker::Broker,
+    partition::{
+        placement::{self, Told},
+        table::Partitions,
+    },
+};
 
 /// How soon it shows that a time to wait was changed.
 const CHANGES_SHOW: Duration = Duration::from_secs(1);
@@ -91,12 +98,8 @@ pub(crate) struct Housekeeping {
 }
 
 impl Housekeeping {
-    pub(crate) fn start(
-        config: &SharedConfig,
-        secret: [u8; 16],
-        directories: &[Arc<LogDirectory>],
-        partitions: &Arc<Partitions>,
-    ) -> io::Result<Self> {
+    pub(crate) fn start(broker: &Arc<Broker>, secret: [u8; 16]) -> io::Result<Self> {
+        let Broker { config, directories, partitions, .. } = &**broker;
         let logs = &config.load().logs;
         let stop = Arc::new(Stop::default());
         let mut threads = Vec::new();
@@ -123,6 +126,16 @@ impl Housekeeping {
                     for directory in &ours {
                         while clean_one(directory) && stopping.wait(Duration::ZERO) {}
                     }
+                }
+            })?);
+        }
+        if directories.len() > 1 {
+            let (broker, stopping) = (Arc::clone(broker), Arc::clone(&stop));
+            let runtime = tokio::runtime::Builder::new_current_thread().build()?;
+            threads.push(spawn_thread("placement", move || {
+                let mut told = Told::default();
+                while stopping.wait(placement::LOOK) {
+                    runtime.block_on(told.tell(&broker));
                 }
             })?);
         }

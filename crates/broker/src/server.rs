@@ -84,7 +84,7 @@ impl Server {
         let ports = Ports::open(&config)?;
         let endpoints = ports.endpoints(&config)?;
         let directories = open_directories(&config, &mut outside)?;
-        stray::settle_moves(&directories)?;
+        let moves = stray::settle_moves(&directories)?;
         let first = directories.first().ok_or(StartError::NoDirectory)?;
         let cluster_id = first.meta().cluster_id.clone();
         let partitions = Arc::new(Partitions::default());
@@ -167,17 +167,23 @@ impl Server {
             config: shared_config,
         });
         let threads = IoThreads::start(&broker)?;
-        let housekeeping = Housekeeping::start(
-            &broker.config,
-            outside.random.uuid(),
-            &broker.directories,
-            &broker.partitions,
-        )?;
+        let housekeeping = Housekeeping::start(&broker, outside.random.uuid())?;
         broker.coordinators.start(&broker)?;
         if broker.directories.len() > 1 {
             let coordinators = Arc::clone(&broker.coordinators);
             let moved = move |partition: &Arc<Partition>| coordinators.moved(partition);
-            broker.relocations.start(Arc::clone(&broker.partitions), moved)?;
+            broker.relocations.start(
+                Arc::clone(&broker.partitions),
+                Arc::clone(&broker.clock),
+                Arc::clone(&broker.config),
+                moved,
+            )?;
+            for (name, to) in moves {
+                let from = broker.directories.iter().find(|it| it.log(&name).is_some());
+                if let Some(from) = from.filter(|from| !Arc::ptr_eq(from, &to)) {
+                    broker.relocations.want(name, from, &to);
+                }
+            }
         }
         let addresses = ports.addresses();
         let acceptor = ports.accept(&broker, &threads)?;

@@ -67,10 +67,7 @@ fn alter(broker: &Broker, topic: &str, index: i32, path: &Path) -> Result<(), Er
         });
     };
     let name: &TopicPartition = partition.log.name();
-    let holds = |directory: &&Arc<LogDirectory>| {
-        directory.log(name).is_some_and(|log| Arc::ptr_eq(&log, &partition.log))
-    };
-    match broker.directories.iter().find(holds) {
+    match broker.directory_of(&partition.log) {
         _ if partition.log.is_offline() => return Err(ErrorCode::KafkaStorageError),
         None => return Err(ErrorCode::ReplicaNotAvailable),
         Some(from) if Arc::ptr_eq(from, to) => broker.relocations.cancel(name),

@@ -7,6 +7,7 @@
 pub(crate) mod assign;
 mod leader;
 mod own;
+pub(crate) mod placement;
 pub(crate) mod relocations;
 pub(crate) mod stray;
 pub(crate) mod table;

@@ -33,11 +33,16 @@ pub(crate) fn set_aside(
     Ok(())
 }
 
+/// A partition, and the directory to which it is to move.
+pub(crate) type Wanted = (TopicPartition, Arc<LogDirectory>);
+
 /// What moves from one directory to another had left when the last process ended: copies that are
-/// not whole go, and of two that hold the same one stays. To be done before anything is served.
-pub(crate) fn settle_moves(directories: &[Arc<LogDirectory>]) -> Result<(), StorageError> {
+/// not whole go, and of two that hold the same one stays. To be done before anything is served;
+/// says which moves are still wanted.
+pub(crate) fn settle_moves(directories: &[Arc<LogDirectory>]) -> Result<Vec<Wanted>, StorageError> {
+    let mut wanted = Vec::new();
     if directories.len() < 2 {
-        return Ok(());
+        return Ok(wanted);
     }
     let mut kept: BTreeMap<TopicPartition, (&Arc<LogDirectory>, Arc<Log>)> = BTreeMap::new();
     for directory in directories {
@@ -65,7 +70,11 @@ pub(crate) fn settle_moves(directories: &[Arc<LogDirectory>]) -> Result<(), Stor
         }
     }
     let is_somewhere = |name: &TopicPartition| kept.contains_key(name);
-    directories.iter().try_for_each(|directory| directory.forget_copies(&is_somewhere))
+    for directory in directories {
+        let names = directory.forget_copies(&is_somewhere)?;
+        wanted.extend(names.into_iter().map(|name| (name, Arc::clone(directory))));
+    }
+    Ok(wanted)
 }
 
 fn is_assigned(log: &Log, image: &MetadataImage, node_id: i32) -> bool {

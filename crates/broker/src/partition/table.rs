@@ -1,6 +1,9 @@
 //! Which partitions this broker serves, by the topic's name or id.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::sync::{
+    Arc, Mutex, MutexGuard, PoisonError, RwLock,
+    atomic::{AtomicU64, Ordering},
+};
 
 use milena_env::HashMap;
 use milena_protocol::Uuid;
@@ -51,6 +54,7 @@ struct Maps {
 pub(crate) struct Partitions {
     maps: RwLock<Maps>,
     changing: Mutex<()>,
+    changes: AtomicU64,
 }
 
 impl Partitions {
@@ -94,9 +98,15 @@ impl Partitions {
         Ok(Some(moved))
     }
 
+    /// How often a topic has come or changed.
+    pub(crate) fn changes(&self) -> u64 {
+        self.changes.load(Ordering::SeqCst)
+    }
+
     pub(crate) fn insert(&self, topic: Topic) {
         let topic = Arc::new(topic);
         let mut maps = self.maps.write().unwrap_or_else(PoisonError::into_inner);
+        self.changes.fetch_add(1, Ordering::SeqCst);
         if let Some(old) = maps.by_name.insert(topic.name.clone(), Arc::clone(&topic)) {
             maps.by_id.remove(&old.id);
         }

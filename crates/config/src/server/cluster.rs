@@ -218,7 +218,7 @@ pub struct Quotas {
     /// Bytes a second; only ever set while the broker runs.
     pub leader_replication_rate: Option<i64>,
     pub follower_replication_rate: Option<i64>,
-    pub move_rate: Option<i64>,
+    pub move_rate: Option<u64>,
 }
 
 impl Quotas {

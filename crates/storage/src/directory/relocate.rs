@@ -107,6 +107,7 @@ impl Relocation {
         let (cuts, reached) = (self.log.cuts(), self.log.written_end());
         if copied.cuts != cuts {
             *copied = Copied { cuts, ..Copied::default() };
+            self.bytes.store(0, Ordering::Relaxed);
         }
         let mut fresh = 0;
         for segment in self.log.segments().iter() {
@@ -117,7 +118,11 @@ impl Relocation {
                 match self.copy_some(segment, at) {
                     // Retention or compaction took it away; whatever is in its place comes later.
                     Err(_) if segment.is_gone() => break,
-                    bytes => at += bytes?,
+                    bytes => {
+                        let bytes = bytes?;
+                        at += bytes;
+                        self.bytes.fetch_add(bytes, Ordering::Relaxed);
+                    }
                 }
             }
             fresh += at - same.map_or(0, |(_, at)| *at).min(at);
@@ -282,32 +287,43 @@ impl Relocation {
     pub fn abandon(&self) -> Result<(), StorageError> {
         remove(&self.to, &self.folder)
     }
+
+    /// Leaves the move to the next start, which finds by an empty folder that it is wanted.
+    pub fn put_off(&self) -> Result<(), StorageError> {
+        self.abandon()?;
+        let made = self.to.shared.disk.create_dir_all(&self.folder);
+        made.map_err(StorageError::io("create folder", &self.folder))
+    }
 }
 
 impl LogDirectory {
-    /// Copies that a crash left unfinished, of partitions that `is_somewhere`: they go.
+    /// Copies that the last process left unfinished, of partitions that `is_somewhere`: they go.
+    /// Says of which they were, since these are still wanted here.
     pub fn forget_copies(
         &self,
         is_somewhere: &dyn Fn(&TopicPartition) -> bool,
-    ) -> Result<(), StorageError> {
+    ) -> Result<Vec<TopicPartition>, StorageError> {
         let path = self.path();
         let entries = self.shared.disk.list(path).map_err(StorageError::io("list", path))?;
-        let mut forgotten = false;
+        let mut forgotten = Vec::new();
         for entry in entries.iter().filter(|entry| entry.is_dir) {
             if let Some(PartitionFolder { topic, partition, mark: Some(Mark::Future) }) =
                 PartitionFolder::parse(&entry.name)
-                && is_somewhere(&TopicPartition { topic: topic.into(), partition })
             {
-                self.shared.dirty.add_doomed_folder(path.join(&entry.name));
-                forgotten = true;
+                let name = TopicPartition { topic: topic.into(), partition };
+                if is_somewhere(&name) {
+                    // At once: another copy may be begun under the same name.
+                    remove(self, &path.join(&entry.name))?;
+                    forgotten.push(name);
+                }
             }
         }
-        if forgotten {
+        if !forgotten.is_empty() {
             // They may speak of where the copy would have begun.
             self.shared.store_recovery_points()?;
             self.shared.store_starts()?;
         }
-        Ok(())
+        Ok(forgotten)
     }
 }
 

@@ -1,6 +1,6 @@
 //! Partitions that are moved between log directories.
 
-use std::time::Duration;
+use std::{path::Path, time::Duration};
 
 use milena_env::{Clock, RealClock, SimulatedDisk, disk::simulated::Operation};
 use milena_protocol::{
@@ -14,7 +14,7 @@ use milena_protocol::{
 use serde_json::{Value, json};
 
 use super::{PATIENCE, Rig};
-use crate::authorizer::Everybody;
+use crate::{authorizer::Everybody, server::Server};
 
 /// Writes a record; says at which offset.
 fn produce(rig: &mut Rig) -> Value {
@@ -97,6 +97,92 @@ fn a_partition_moves_to_another_log_directory_while_it_is_used_and_stays_there()
 }
 
 #[test]
+fn a_move_between_log_directories_keeps_its_rate() {
+    let disk = SimulatedDisk::new(5);
+    let throttled = "log.dirs=/data,/other\nreplica.alter.log.dirs.io.max.bytes.per.second=300\n";
+    let mut rig = Rig::on(&disk, throttled, Box::new(Everybody));
+    rig.create_topic("t");
+    for _ in 0..6 {
+        produce(&mut rig);
+    }
+    let (from, held) = places(&mut rig).remove(0);
+    let bytes = held["partitionSize"].as_u64().unwrap();
+    let to = if from == "/data" { "/other" } else { "/data" };
+    let began = RealClock.monotonic();
+    assert_eq!(alter(&mut rig, to, "t", 0), json!(0));
+    wait_until_only_in(&mut rig, to);
+    let took = RealClock.monotonic() - began;
+    assert!(took >= Duration::from_millis(bytes * 1000 / 300), "{bytes} bytes in {took:?}");
+}
+
+#[test]
+fn a_move_goes_on_after_a_stop_and_after_a_kill() {
+    for is_killed in [false, true] {
+        let mut disk = SimulatedDisk::new(7);
+        let throttled = "replica.alter.log.dirs.io.max.bytes.per.second=1\n";
+        let both = "log.dirs=/data,/other\n";
+        let mut rig = Rig::on(&disk, &format!("{both}{throttled}"), Box::new(Everybody));
+        rig.create_topic("t");
+        assert_eq!(produce(&mut rig), 0);
+        let from = places(&mut rig).remove(0).0;
+        let to = if from == "/data" { "/other" } else { "/data" };
+        assert_eq!(alter(&mut rig, to, "t", 0), json!(0));
+        while places(&mut rig).len() < 2 {
+            RealClock.sleep(Duration::from_millis(5));
+        }
+        if is_killed {
+            disk = disk.kill();
+            // What the old one still tries to write fails.
+            let _ = rig.server.take().map(Server::stop);
+        }
+        drop(rig);
+        let mut rig = Rig::on(&disk, both, Box::new(Everybody));
+        wait_until_only_in(&mut rig, to);
+        assert_eq!(produce(&mut rig), 1);
+    }
+}
+
+/// Waits until the metadata say that partition 0 lies where it does.
+fn wait_until_told(rig: &mut Rig, path: &str) {
+    let patience = RealClock.monotonic() + PATIENCE;
+    loop {
+        let broker = rig.server.as_ref().unwrap().broker();
+        let image = broker.image();
+        let partition = image.topics.by_name("t").unwrap().partition(0).unwrap();
+        let lies = broker.directories.iter().find(|it| it.path() == Path::new(path)).unwrap();
+        if partition.directory(broker.node_id) == lies.meta().directory_id {
+            return;
+        }
+        assert!(RealClock.monotonic() < patience, "{partition:?}");
+        RealClock.sleep(Duration::from_millis(5));
+    }
+}
+
+#[test]
+fn the_controller_is_told_where_a_partition_has_moved_so_that_it_is_not_begun_anew_there() {
+    let disk = SimulatedDisk::new(6);
+    let start = |settings| Rig::on(&disk, settings, Box::new(Everybody));
+    let mut rig = start("");
+    rig.create_topic("t");
+    assert_eq!(produce(&mut rig), 0);
+    drop(rig);
+    let both = "log.dirs=/data,/other\n";
+    let mut rig = start(both);
+    wait_until_told(&mut rig, "/data");
+    assert_eq!(alter(&mut rig, "/other", "t", 0), json!(0));
+    wait_until_only_in(&mut rig, "/other");
+    wait_until_told(&mut rig, "/other");
+    drop(rig);
+    disk.fail_nth(Operation::Read, "/other/meta.properties", 2);
+    let mut rig = start(both);
+    assert!(places(&mut rig).is_empty());
+    drop(rig);
+    let mut rig = start(both);
+    wait_until_only_in(&mut rig, "/other");
+    assert_eq!(produce(&mut rig), 1);
+}
+
+#[test]
 fn what_lies_in_a_log_directory_that_cannot_be_opened_is_not_begun_anew_in_another() {
     let disk = SimulatedDisk::new(4);
     let settings = "log.dirs=/data,/other\n";
@@ -107,7 +193,8 @@ fn what_lies_in_a_log_directory_that_cannot_be_opened_is_not_begun_anew_in_anoth
     assert_eq!(alter(&mut rig, "/other", "t", 0), json!(0));
     wait_until_only_in(&mut rig, "/other");
     drop(rig);
-    disk.fail_nth(Operation::Read, "/other/meta.properties", 1);
+    // It is read once before any directory is opened.
+    disk.fail_nth(Operation::Read, "/other/meta.properties", 2);
     let mut rig = start();
     assert!(places(&mut rig).is_empty());
     drop(rig);
