@@ -32,7 +32,7 @@ pub(crate) struct NetworkSettings {
     pub(crate) listeners: Vec<String>,
     /// `connections.max.idle.ms`; none means for ever.
     pub(crate) idle_max: Option<Duration>,
-    /// `milena.shutdown.timeout.ms`
+    /// How long a stop waits for connections, of `milena.shutdown.timeout.ms`.
     pub(crate) drain_timeout: Duration,
 }
 

@@ -143,7 +143,9 @@ impl Server {
                 listeners: network.listeners.iter().map(|listener| listener.name.clone()).collect(),
                 request_bytes_max: network.request_bytes_max as usize,
                 idle_max: network.connections_idle_ms_max.map(Duration::from_millis),
-                drain_timeout: Duration::from_millis(config.node.shutdown_timeout_ms),
+                // The other half is for the logs: a client that does not read its answer must not
+                // keep them from being closed.
+                drain_timeout: Duration::from_millis(config.node.shutdown_timeout_ms / 2),
             },
             budget: Budget::new(config.bytes_in_flight_max(), Box::new(elsewhere)),
             connections: Connections::new(Arc::clone(&outside.clock), move |ip| {

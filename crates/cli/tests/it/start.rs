@@ -8,11 +8,16 @@ use std::{
     net::TcpListener,
     path::{Path, PathBuf},
     process::{Child, ChildStdout, Command, Stdio},
+    time::Duration,
 };
 
+use milena_protocol::api::ApiKey;
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::process::Folder;
+use crate::{
+    client::{Client, batch, fetch_request},
+    process::Folder,
+};
 
 fn serve(folder: &Path, settings: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_milena"));
@@ -170,4 +175,25 @@ fn the_commands_of_the_readme_work() {
         assert!(ended.status.success() && !ended.stdout.is_empty(), "{command}: {said}");
     }
     assert_eq!(stop(child, out, Signal::TERM).0, Some(0));
+}
+
+#[test]
+fn a_client_that_does_not_read_its_answer_keeps_no_log_from_being_closed() {
+    let folder = Folder::new("start-deaf");
+    let timeout = "milena.shutdown.timeout.ms=3000";
+    let (child, out, line) = ready(&mut serve(folder.path(), &[timeout]));
+    let address = line.split_whitespace().nth(1).unwrap().parse().unwrap();
+    let mut client = Client::connect(address).unwrap();
+    client.create_topic("t", 1, &[]);
+    let large = batch(&[vec![7; 900_000]]);
+    for _ in 0..30 {
+        client.produce("t", 0, &large);
+    }
+    let mut fetch = fetch_request("t", 0, 0);
+    (fetch.max_bytes, fetch.topics[0].partitions[0].partition_max_bytes) = (50 << 20, 50 << 20);
+    client.send(ApiKey::Fetch, 12, &fetch).unwrap();
+    std::thread::sleep(Duration::from_millis(300));
+    let (code, _, log) = stop(child, out, Signal::TERM);
+    assert_eq!(code, Some(0), "{log}");
+    assert!(folder.path().join("milena-data/.kafka_cleanshutdown").exists());
 }
