@@ -1,5 +1,5 @@
 //! What goes on in the background: old records are deleted, compacted topics cleaned, silent
-//! producers forgotten, the controller told where partitions lie. Each has its thread, since a long
+//! producers forgotten, logs synced, the controller told where partitions lie. Each has its thread, since a long
 //! compaction must not hold up retention; the rate of compaction is bounded by
 //! `log.cleaner.io.max.bytes.per.second`. What is set of the cleaner is looked up for every log,
 //! since it may be changed.
@@ -29,6 +29,9 @@ use crate::{
 
 /// How soon it shows that a time to wait was changed.
 const CHANGES_SHOW: Duration = Duration::from_secs(1);
+
+/// A log directory syncs its logs as often of its own accord.
+const FLUSHED_ANYWAY: Duration = Duration::from_secs(60);
 
 /// Tells the threads to end, and wakes them for it.
 #[derive(Debug, Default)]
@@ -126,6 +129,16 @@ impl Housekeeping {
                     for directory in &ours {
                         while clean_one(directory) && stopping.wait(Duration::ZERO) {}
                     }
+                }
+            })?);
+        }
+        let interval = Duration::from_millis(logs.flush_check_interval_ms.max(1));
+        if interval < FLUSHED_ANYWAY {
+            let (ours, stopping) = (directories.to_vec(), Arc::clone(&stop));
+            threads.push(spawn_thread("flusher", move || {
+                while stopping.wait(interval) {
+                    // What fails takes its directory offline, and is logged there.
+                    ours.iter().for_each(|directory| drop(directory.checkpoint()));
                 }
             })?);
         }

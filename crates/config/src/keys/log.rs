@@ -34,7 +34,7 @@ pub(super) const KEYS: &[Definition] = &[
     int("compression.zstd.level").or("3").between(-131072.0, 22.0).cluster_wide()
         .says("Level at which batches are compressed anew with zstd."),
     list("cordoned.log.dirs").or("").per_broker()
-        .says("Log directories that get no new partitions; * for all."),
+        .says("Not served yet: log directories that get no new partitions; * for all."),
     class("create.topic.policy.class.name").low()
         .says("A Java class; accepted and ignored."),
     boolean("delete.topic.enable").or("true").high()
@@ -71,15 +71,15 @@ pub(super) const KEYS: &[Definition] = &[
     list("log.dirs").check(Check::NotEmpty).high()
         .says("Directories that hold the logs, with commas between them."),
     long("log.flush.interval.messages").or("1").at_least(1.0).high().cluster_wide()
-        .says("1 syncs a log before every acknowledgement; any other number, once a minute."),
+        .says("1 syncs a log before every acknowledgement; more, after so many records."),
     long("log.flush.interval.ms").high().cluster_wide()
         .synonyms(FLUSH_MS)
-        .says("Accepted and ignored: a log that is not synced at once is, once a minute."),
+        .says("Accepted and ignored: log.flush.scheduler.interval.ms syncs all logs."),
     int("log.flush.offset.checkpoint.interval.ms").or("60000").at_least(0.0).high()
         .says("Accepted and ignored: the points from which logs recover are written down once a \
                minute."),
     long("log.flush.scheduler.interval.ms").or("9223372036854775807").high()
-        .says("Accepted and ignored: logs that must be synced are looked for once a minute."),
+        .says("How often logs are synced that are not synced at once; once a minute at least."),
     int("log.flush.start.offset.checkpoint.interval.ms").or("60000").at_least(0.0).high()
         .says("Accepted and ignored: the starts of logs are written down as they change."),
     int("log.index.interval.bytes").or("4096").at_least(0.0).cluster_wide()

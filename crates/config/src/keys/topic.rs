@@ -28,10 +28,10 @@ pub(super) const KEYS: &[Definition] = &[
         .says("Accepted and ignored: readers keep what they read, so files go at once."),
     long("flush.messages").or("1").at_least(1.0)
         .synonyms(&[("log.flush.interval.messages", 1)])
-        .says("1 syncs the log before every acknowledgement; any other number, once a minute."),
+        .says("1 syncs the log before every acknowledgement; more, after so many records."),
     long("flush.ms").or("9223372036854775807").at_least(0.0)
         .synonyms(FLUSH_MS)
-        .says("Accepted and ignored: the log is synced at once or once a minute."),
+        .says("Accepted and ignored: the broker's log.flush.scheduler.interval.ms syncs all logs."),
     list("follower.replication.throttled.replicas").or("").check(Check::ThrottledReplicas)
         .says("Not served yet: followers whose fetches are throttled, as partition:broker, or * \
                for all."),

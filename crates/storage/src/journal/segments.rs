@@ -67,7 +67,12 @@ pub(super) fn write(shared: &Shared, tasks: &[Task]) -> Result<(), StorageError>
         });
         let Some((task, append)) = last else { continue };
         if !task.journalled {
-            task.log.publish_durable(append.last_offset.next(), append.incarnation);
+            let end = append.last_offset.next();
+            task.log.publish_durable(end, append.incarnation);
+            // Nobody waits for it: it is synced after so many records, not before they are seen.
+            if end.0 - task.log.recovery_point().0 >= task.log.config().flush_messages {
+                shared.checkpoint_wanted();
+            }
         }
         task.log.in_segments(append.last_offset.next(), append.incarnation);
     }

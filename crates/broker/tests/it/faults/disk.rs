@@ -1,7 +1,10 @@
 //! Disks that fail, fill up and stall. The second log directory is the one that suffers: the
 //! first one holds the metadata.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use milena_env::disk::simulated::Operation;
 use milena_protocol::{ErrorCode, api::ApiKey};
@@ -93,11 +96,12 @@ fn fault_17_a_full_disk_refuses_writes_serves_reads_and_comes_back() {
         assert!(acknowledged < 200, "the disk never fills");
     };
     assert_eq!(refused, ErrorCode::KafkaStorageError);
-    assert!(acknowledged > 5, "{acknowledged}");
+    // How many depends on how far the journal had grown when the disk became small.
+    assert!(acknowledged > 0);
     let read = client.read_all("t", 0, 0).unwrap();
     assert!(read.len() as i64 >= acknowledged, "reads go on");
     rig.disk.set_capacity(None);
-    let patience = std::time::Instant::now();
+    let patience = Instant::now();
     let again = loop {
         let produced = client.produce("t", 0, &batch(&["again"]));
         if produced.code == ErrorCode::None {
@@ -143,5 +147,26 @@ fn fault_40_a_stalled_disk_harms_no_other_directory_and_no_reader() {
         let answer = waiting.receive(ApiKey::Produce, 12).unwrap();
         let produced = &client::produced(&answer)[0];
         assert_eq!((produced.code, produced.base_offset), (ErrorCode::None, 1));
+    }
+}
+
+/// Without a journal records are acknowledged before they are synced, but not left so.
+#[test]
+fn what_is_not_synced_at_once_is_after_so_many_records_or_so_long() {
+    for (settings, of_topic, records) in [
+        ("", [("flush.messages", "5")], 5),
+        ("log.flush.scheduler.interval.ms=20", [("flush.messages", "1000")], 1),
+    ] {
+        let rig = Rig::start(settings);
+        let mut client = rig.client();
+        client.create_topic("lazy", 1, &of_topic);
+        let since = Instant::now();
+        let stall = rig.disk.stall(Operation::Sync, "/data/lazy-0/00000000000000000000.log");
+        for _ in 0..records {
+            assert_eq!(client.produce("lazy", 0, &batch(&["one"])).code, ErrorCode::None);
+        }
+        stall.wait_until_reached();
+        drop(stall);
+        assert!(since.elapsed() < Duration::from_secs(30), "only by the minute");
     }
 }
