@@ -1,7 +1,7 @@
 //! The life of a broker: start, serve, stop.
 
 use std::{
-    net::{IpAddr, SocketAddr},
+    net::SocketAddr,
     path::{Path, PathBuf},
     sync::{Arc, OnceLock},
     thread::JoinHandle,
@@ -34,7 +34,7 @@ use crate::{
     log_config::{log_config, topic_config},
     network::{
         budget::Budget,
-        listeners::{Allowed, Connections},
+        listeners::{Allowed, Caller, Connections},
         ports::Ports,
         threads::IoThreads,
     },
@@ -148,8 +148,8 @@ impl Server {
                 drain_timeout: Duration::from_millis(config.node.shutdown_timeout_ms / 2),
             },
             budget: Budget::new(config.bytes_in_flight_max(), Box::new(elsewhere)),
-            connections: Connections::new(Arc::clone(&outside.clock), move |ip| {
-                allowed(&allowing.load(), &limiting.look().client_quotas, ip)
+            connections: Connections::new(Arc::clone(&outside.clock), move |caller| {
+                allowed(&allowing.load(), &limiting.look().client_quotas, caller)
             }),
             authorizer,
             metadata,
@@ -256,14 +256,17 @@ impl Server {
     }
 }
 
-/// What connections there may be from an address, as it is now.
-fn allowed(config: &ServerConfig, quotas: &ClientQuotas, ip: IpAddr) -> Allowed {
-    let network = &config.network;
+/// What connections there may be, as it is now.
+fn allowed(config: &ServerConfig, quotas: &ClientQuotas, caller: Caller) -> Allowed {
+    let (network, ip) = (&config.network, caller.ip);
+    let listener = network.listeners.get(caller.listener);
+    let of_listener = listener.and_then(|it| network.listener_connections_max.get(&it.name));
     let of_all = network.connections_per_second_max;
     let of_named = network.connections_per_ip_overrides.get(&ip.to_string());
     let of_one_ip = of_named.unwrap_or(&network.connections_per_ip_max);
     Allowed {
         connections: network.connections_max as usize,
+        of_listener: of_listener.map_or(usize::MAX, |most| *most as usize),
         of_one_ip: *of_one_ip as usize,
         creation: CreationLimits {
             window: config.quotas.clients.into(),

@@ -30,22 +30,38 @@ use milena_env::{
 /// How long nothing is accepted after that failed for want of descriptors.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// How many connections there may be, in all and by address, and how fast they may come.
+/// How many connections there may be, in all, by listener and by address, and how fast they may
+/// come.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Allowed {
     pub(crate) connections: usize,
+    pub(crate) of_listener: usize,
     pub(crate) of_one_ip: usize,
     pub(crate) creation: CreationLimits,
 }
 
-/// Counts connections, in all and by address.
+/// Who has connected: to which of the listeners, and from where.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Caller {
+    /// The listener's place in the configuration.
+    pub(crate) listener: usize,
+    pub(crate) ip: IpAddr,
+}
+
+/// Counts connections, in all, by listener and by address.
 pub(crate) struct Connections {
     /// As it is now: it can be changed while the broker runs.
-    allowed: Box<dyn Fn(IpAddr) -> Allowed + Send + Sync>,
+    allowed: Box<dyn Fn(Caller) -> Allowed + Send + Sync>,
     clock: Arc<dyn Clock>,
     rates: Mutex<CreationRates>,
     count: AtomicUsize,
-    by_ip: Mutex<BTreeMap<IpAddr, usize>>,
+    shares: Mutex<Shares>,
+}
+
+#[derive(Debug, Default)]
+struct Shares {
+    by_listener: BTreeMap<usize, usize>,
+    by_ip: BTreeMap<IpAddr, usize>,
 }
 
 impl std::fmt::Debug for Connections {
@@ -56,26 +72,26 @@ impl std::fmt::Debug for Connections {
 
 /// One connection that is counted.
 #[derive(Debug)]
-struct Counted(Arc<Connections>, IpAddr);
+struct Counted(Arc<Connections>, Caller);
 
 impl Connections {
     pub(crate) fn new(
         clock: Arc<dyn Clock>,
-        allowed: impl Fn(IpAddr) -> Allowed + Send + Sync + 'static,
+        allowed: impl Fn(Caller) -> Allowed + Send + Sync + 'static,
     ) -> Arc<Self> {
         Arc::new(Self {
             allowed: Box::new(allowed),
             clock,
             rates: Mutex::default(),
             count: AtomicUsize::new(0),
-            by_ip: Mutex::default(),
+            shares: Mutex::default(),
         })
     }
 
     /// Somebody has connected: whether it is their turn.
-    fn turn(&self, ip: IpAddr) -> Turn {
+    fn turn(&self, caller: Caller) -> Turn {
         let mut rates = self.rates.lock().unwrap_or_else(PoisonError::into_inner);
-        rates.connected((self.allowed)(ip).creation, self.clock.monotonic(), ip)
+        rates.connected((self.allowed)(caller).creation, self.clock.monotonic(), caller.ip)
     }
 
     #[cfg(test)]
@@ -83,31 +99,37 @@ impl Connections {
         self.count.load(Ordering::Relaxed)
     }
 
-    fn admit(self: &Arc<Self>, ip: IpAddr) -> Option<Permit> {
-        let allowed = (self.allowed)(ip);
+    fn admit(self: &Arc<Self>, caller: Caller) -> Option<Permit> {
+        let allowed = (self.allowed)(caller);
         if self.count.load(Ordering::Relaxed) >= allowed.connections {
             return None;
         }
-        let mut by_ip = self.by_ip.lock().unwrap_or_else(PoisonError::into_inner);
-        let of_ip = by_ip.entry(ip).or_default();
-        if *of_ip >= allowed.of_one_ip {
+        let mut shares = self.shares.lock().unwrap_or_else(PoisonError::into_inner);
+        let Shares { by_listener, by_ip } = &mut *shares;
+        let of_listener = by_listener.get(&caller.listener).copied().unwrap_or(0);
+        let of_ip = by_ip.get(&caller.ip).copied().unwrap_or(0);
+        if of_listener >= allowed.of_listener || of_ip >= allowed.of_one_ip {
             return None;
         }
-        *of_ip += 1;
+        by_listener.insert(caller.listener, of_listener + 1);
+        by_ip.insert(caller.ip, of_ip + 1);
         self.count.fetch_add(1, Ordering::Relaxed);
-        Some(Box::new(Counted(Arc::clone(self), ip)))
+        Some(Box::new(Counted(Arc::clone(self), caller)))
     }
 }
 
 impl Drop for Counted {
     fn drop(&mut self) {
-        let Self(connections, ip) = self;
+        let Self(connections, caller) = self;
         connections.count.fetch_sub(1, Ordering::Relaxed);
-        let mut by_ip = connections.by_ip.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(of_ip) = by_ip.get_mut(ip) {
+        let mut shares = connections.shares.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(of_listener) = shares.by_listener.get_mut(&caller.listener) {
+            *of_listener -= 1;
+        }
+        if let Some(of_ip) = shares.by_ip.get_mut(&caller.ip) {
             *of_ip -= 1;
             if *of_ip == 0 {
-                by_ip.remove(ip);
+                shares.by_ip.remove(&caller.ip);
             }
         }
     }
@@ -134,7 +156,8 @@ pub(crate) async fn accept_all(
                 continue;
             }
         };
-        match connections.turn(peer.ip()) {
+        let caller = Caller { listener: number, ip: peer.ip() };
+        match connections.turn(caller) {
             Turn::Now => {}
             // Those that come meanwhile wait in the kernel.
             Turn::After(wait) => timer::sleep(wait).await,
@@ -150,10 +173,11 @@ pub(crate) async fn accept_all(
                 continue;
             }
         }
-        let Some(permit) = connections.admit(peer.ip()) else {
+        let Some(permit) = connections.admit(caller) else {
             tracing::warn!(
                 %peer,
-                "connection refused: max.connections or max.connections.per.ip is reached"
+                "connection refused: max.connections, that of its listener, or \
+                 max.connections.per.ip is reached"
             );
             continue;
         };
@@ -185,20 +209,25 @@ mod test {
     use crate::quotas::Window;
 
     #[test]
-    fn connections_are_counted_in_all_and_by_address() {
+    fn connections_are_counted_in_all_by_listener_and_by_address() {
         let window = Window { samples: 1, sample: Duration::from_secs(1) };
         let creation = CreationLimits { window, of_all: None, of_ip: None };
-        let allowed = move |_| Allowed { connections: 3, of_one_ip: 2, creation };
+        let allowed = move |_| Allowed { connections: 4, of_listener: 3, of_one_ip: 2, creation };
         let connections = Connections::new(Arc::new(RealClock), allowed);
-        let (one, two) = (IpAddr::from([127, 0, 0, 1]), IpAddr::from([127, 0, 0, 2]));
-        let first = connections.admit(one).unwrap();
-        let _second = connections.admit(one).unwrap();
-        assert!(connections.admit(one).is_none(), "two of an address");
-        let _third = connections.admit(two).unwrap();
-        assert!(connections.admit(two).is_none(), "three in all");
+        let admit = |listener, ip| {
+            connections.admit(Caller { listener, ip: IpAddr::from([127, 0, 0, ip]) })
+        };
+        let first = admit(0, 1).unwrap();
+        let _second = admit(0, 1).unwrap();
+        assert!(admit(1, 1).is_none(), "two of an address");
+        let _third = admit(0, 2).unwrap();
+        assert!(admit(0, 2).is_none(), "three of a listener");
+        let _fourth = admit(1, 2).unwrap();
+        assert!(admit(1, 3).is_none(), "four in all");
         drop(first);
-        assert_eq!(connections.count(), 2);
-        assert!(connections.admit(one).is_some());
-        assert_eq!(connections.by_ip.lock().unwrap().len(), 2);
+        assert_eq!(connections.count(), 3);
+        assert!(admit(0, 1).is_some());
+        let shares = connections.shares.lock().unwrap();
+        assert_eq!((shares.by_ip.len(), shares.by_listener[&0]), (2, 2));
     }
 }
