@@ -1,11 +1,12 @@
 #!/bin/bash
 # console.sh ADDRESS PYTHON: transactions that nobody ends, as Apache Kafka's own tool sees and ends
-# them.
+# them; at last one that hangs, as its coordinator knows nothing of it.
 set -euo pipefail
 here="$(cd "$(dirname "$0")" && pwd)"
 address=$1 python=$2 topic=transactions-console
 tool() {
-    local class=org.apache.kafka.tools.$1
+    local class=$1
+    [[ $class == *.* ]] || class=org.apache.kafka.tools.$class
     shift
     KAFKA_JAVA_OPTIONS=-Dkafka.log.level=OFF "$here/../../kafka/kafka" "$class" \
         --bootstrap-server "$address" "$@"
@@ -59,4 +60,31 @@ for _ in $(seq 50); do
 done
 expect "force terminate" "CompleteAbort|Empty" "$told"
 expect "what readers see at last" "^2$" "$(committed)"
+
+# verification of partitions: whether their leaders ask the coordinator before they take a batch.
+verification() {
+    tool kafka.admin.ConfigCommand --alter --entity-type brokers --entity-default \
+        --add-config "transaction.partition.verification.enable=$1" >/dev/null
+}
+hang() { "$python" -B "$here/hang.py" "$address" "$topic" "$1" 2>/dev/null; }
+hanging() { transactions find-hanging --topic "$topic" --max-transaction-timeout 0; }
+nothing_hangs() {
+    if grep -q "$topic" <<<"$(hanging)"; then
+        echo "it hangs $1" >&2
+        exit 1
+    fi
+}
+expect "a batch that its coordinator knows nothing of" "^InvalidTxnState" "$(hang console-three)"
+nothing_hangs "though it was refused"
+trap 'verification true' EXIT
+verification false
+expect "a batch that nobody asks about" "^written" "$(hang console-three)"
+echo three | tool ConsoleProducer --topic "$topic" >/dev/null
+expect "a record behind one that hangs" "^2$" "$(committed)"
+told=$(hanging)
+expect "what hangs" "^$topic 0 [0-9]+ [0-9]+ -?[0-9]+ [0-9]+ [0-9]+ [0-9]+ ?$" "$told"
+start=$(awk -v topic="$topic" '$1 == topic { print $6 }' <<<"$told")
+transactions abort --topic "$topic" --partition 0 --start-offset "$start"
+nothing_hangs "after it was aborted"
+expect "a record behind one that hung" "^3$" "$(committed)"
 echo well
