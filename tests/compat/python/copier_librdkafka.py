@@ -12,7 +12,9 @@ consumer = Consumer({
     "bootstrap.servers": address, "group.id": group, "auto.offset.reset": "earliest",
     "enable.auto.commit": False, "isolation.level": "read_committed", "session.timeout.ms": 3000,
     "heartbeat.interval.ms": 300, "reconnect.backoff.max.ms": 500})
-# While it begins anew by its bootstrap servers, librdkafka 2.16 may forget what a transaction waits for.
+# While it begins anew by its bootstrap servers, librdkafka 2.16 may forget what a transaction waits for,
+# and the copies stand still. So they do when Apache Kafka 4.3.1 is killed (3 of 5 times, down for 16 to 30 s);
+# with Milena always when it is back at once, also after 20 s, and not after 5 s.
 producer = Producer({
     "bootstrap.servers": address, "metadata.recovery.strategy": "none", "transactional.id": transactional_id,
     "transaction.timeout.ms": 10000, "linger.ms": 5, "reconnect.backoff.max.ms": 500})
