@@ -91,8 +91,8 @@ async fn judge<'a>(call: &Call<'_>, transaction: &AddPartitionsToTxnTransaction<
     };
     let coordinators = &broker.coordinators;
     if transaction.verify_only {
-        let verified =
-            coordinators.ask_transaction(&image, id, |core, _| core.verify(&producer, &partitions));
+        let verified = coordinators
+            .ask_transaction(&image, id, |core, scene| core.verify(&producer, &partitions, scene));
         return match verified.await {
             Ok(verified) => each(topics, &verified),
             Err(error) => all(topics, error.code()),

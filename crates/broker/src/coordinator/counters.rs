@@ -1,5 +1,6 @@
-//! How often what has happened to groups, each time with its reason: what operators look at when
-//! members come and go. There is one number for each kind, whatever the groups' names are.
+//! How often what has happened to groups and to transactions, each time with its reason: what
+//! operators look at when members come and go, or producers are fenced. There is one number for each
+//! kind, whatever the names of groups and transactional ids are.
 //!
 //! Every kind has its `tracing` event beside it, which says to whom it happened. What is refused in
 //! the end, because it cannot be written, may have been counted.
@@ -8,7 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 macro_rules! transitions {
     ($($name:ident = $event:literal $reason:literal,)*) => {
-        /// What can happen to a group, and why.
+        /// What can happen to a group or a transactional id, and why.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         pub(crate) enum Transition {
             $($name,)*
@@ -82,6 +83,23 @@ transitions! {
     OffsetDeleted = "offset deleted" "by request",
     OffsetOfDeletedTopic = "offset deleted" "with its topic",
     DeletedByRequest = "group deleted" "by request",
+
+    ProducerNew = "producer initialized" "a new transactional id",
+    ProducerAgain = "producer initialized" "the id is known: whoever had it is fenced",
+    TransactionBegun = "transaction begun" "its first partition",
+    TransactionCommitted = "transaction committed" "by request",
+    TransactionAborted = "transaction aborted" "by request",
+    TransactionReplaced = "transaction aborted" "its producer was replaced",
+    TransactionTimedOut = "transaction aborted" "out of time",
+    MarkersAsked = "markers asked for" "a decision",
+    MarkersAgain = "markers asked for" "not all were written",
+    TransactionCompleted = "transaction completed" "all markers are written",
+    VerificationFailed = "verification failure" "the partition is not part of the transaction",
+    ProducerFenced = "producer refused" "fenced",
+    ProducerStranger = "producer refused" "the transactional id is not its own",
+    ProducerState = "producer refused" "the transaction's state does not allow for it",
+    ProducerEarly = "producer put off" "the transaction before is still being ended",
+    IdUnused = "transactional id forgotten" "unused for long",
 }
 
 impl Transition {

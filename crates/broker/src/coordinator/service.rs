@@ -21,7 +21,7 @@ use super::{
     partition_of,
     runtime::Tools,
     timekeeper::Timed,
-    transaction::{Errand, Transactions, run_errands},
+    transaction::{self, Errand, Transactions, run_errands},
 };
 use crate::{
     broker::{Broker, SharedConfig},
@@ -82,6 +82,12 @@ impl Coordinators {
         for (event, reason, count) in self.groups.counters().snapshot() {
             tracing::debug!(event, reason, count, "happened to groups");
         }
+        for (event, reason, count) in self.transactions.counters().snapshot() {
+            tracing::debug!(event, reason, count, "happened to transactions");
+        }
+        let transaction::Census { transactional_ids, ongoing, markers, retries } =
+            self.census_of_transactions();
+        tracing::debug!(transactional_ids, ongoing, markers, retries, "transactions at the end");
     }
 
     /// A partition has moved to another log directory: its core is loaded from there.

@@ -1,7 +1,7 @@
 //! A transaction gets partitions: a client says so before it writes to them (AddPartitionsToTxn,
 //! AddOffsetsToTxn), or the partitions' leader does in its stead when it writes (KIP-890).
 
-use super::{Producer, Scene, State, Transaction, TransactionError, Transactions};
+use super::{Producer, Scene, State, Transaction, TransactionError, Transactions, Transition};
 
 /// Partitions that a producer wants to write to.
 #[derive(Clone, Copy, Debug)]
@@ -14,6 +14,14 @@ pub(crate) struct Adding<'a> {
 
 impl Transactions {
     pub(crate) fn add(
+        &mut self,
+        adding: &Adding<'_>,
+        scene: &mut Scene<'_>,
+    ) -> Result<(), TransactionError> {
+        self.try_add(adding, scene).map_err(|error| error.counted(scene))
+    }
+
+    fn try_add(
         &mut self,
         adding: &Adding<'_>,
         scene: &mut Scene<'_>,
@@ -33,13 +41,31 @@ impl Transactions {
         if known.state == State::Ongoing && has_all {
             return Ok(());
         }
+        let begins = known.state != State::Ongoing;
         let partitions = partitions.iter().copied();
         let next = known.with_partitions(partitions, version, scene.now.wall_ms);
-        self.change(id, &next, scene)
+        self.change(id, &next, scene)?;
+        if begins {
+            scene.count(Transition::TransactionBegun);
+        }
+        Ok(())
     }
 
     /// Whether each of the partitions is part of the producer's transaction.
     pub(crate) fn verify(
+        &self,
+        producer: &Producer<'_>,
+        partitions: &[(&str, i32)],
+        scene: &Scene<'_>,
+    ) -> Result<Vec<bool>, TransactionError> {
+        let verified = self.try_verify(producer, partitions);
+        let verified = verified.map_err(|error| error.counted(scene))?;
+        let failed = verified.iter().filter(|is_part| !**is_part);
+        failed.for_each(|_| scene.count(Transition::VerificationFailed));
+        Ok(verified)
+    }
+
+    fn try_verify(
         &self,
         producer: &Producer<'_>,
         partitions: &[(&str, i32)],

@@ -8,7 +8,7 @@ use milena_protocol::{ProducerEpoch, ProducerId};
 
 use super::{
     EPOCH_PER_TRANSACTION, Producer, Scene, State, TRANSACTION_VERSION, Transaction,
-    TransactionError, Transactions, Verdict, entry::LAST_EPOCH,
+    TransactionError, Transactions, Transition, Verdict, entry::LAST_EPOCH,
 };
 
 #[derive(Clone, Copy, Debug)]
@@ -38,6 +38,15 @@ impl Transactions {
         unused: Option<ProducerId>,
         scene: &mut Scene<'_>,
     ) -> Result<Ended, TransactionError> {
+        self.try_end(request, unused, scene).map_err(|error| error.counted(scene))
+    }
+
+    fn try_end(
+        &mut self,
+        request: &EndRequest<'_>,
+        unused: Option<ProducerId>,
+        scene: &mut Scene<'_>,
+    ) -> Result<Ended, TransactionError> {
         let id = request.producer.transactional_id;
         if id.is_empty() {
             return Err(TransactionError::InvalidRequest);
@@ -61,6 +70,10 @@ impl Transactions {
             }
         };
         self.change(id, &next, scene)?;
+        scene.count(match request.verdict {
+            Verdict::Commit => Transition::TransactionCommitted,
+            Verdict::Abort => Transition::TransactionAborted,
+        });
         Ok(ended)
     }
 

@@ -1,9 +1,6 @@
 //! Why a transaction coordinator refuses what it is asked.
 
-use super::{
-    super::WriteError,
-    super::{CoordinatorError, group::regex::PatternError},
-};
+use super::super::{CoordinatorError, Scene, Transition, WriteError, group::regex::PatternError};
 
 /// Each becomes the code of the same name.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -37,4 +34,18 @@ pub(crate) enum TransactionError {
     Write(#[from] WriteError),
     #[error(transparent)]
     InvalidRegularExpression(#[from] PatternError),
+}
+
+impl TransactionError {
+    /// Counts a producer that is refused or put off.
+    pub(super) fn counted(self, scene: &Scene<'_>) -> Self {
+        match self {
+            Self::ProducerFenced => scene.count(Transition::ProducerFenced),
+            Self::InvalidProducerIdMapping => scene.count(Transition::ProducerStranger),
+            Self::InvalidTxnState => scene.count(Transition::ProducerState),
+            Self::ConcurrentTransactions => scene.count(Transition::ProducerEarly),
+            _ => {}
+        }
+        self
+    }
 }

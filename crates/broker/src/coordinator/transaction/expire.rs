@@ -4,7 +4,8 @@
 use std::{sync::Arc, time::Duration};
 
 use super::{
-    Scene, State, Transaction, TransactionError, Transactions, entry::NO_TIMEOUT, markers::Action,
+    Scene, State, Transaction, TransactionError, Transactions, Transition, entry::NO_TIMEOUT,
+    markers::Action,
 };
 
 impl Transaction {
@@ -66,7 +67,10 @@ impl Transactions {
         let (now, after) = (scene.now.wall_ms, scene.config.transactions.id_expiration_ms);
         for (id, _) in self.those(|it| it.has_expired(now, after)) {
             match self.forget(&id, scene) {
-                Ok(()) => tracing::info!(%id, "transactional id forgotten: unused for long"),
+                Ok(()) => {
+                    tracing::info!(%id, "transactional id forgotten: unused for long");
+                    scene.count(Transition::IdUnused);
+                }
                 Err(error) => tracing::error!(%id, %error, "transactional id not forgotten"),
             }
             scene.effects.may_cut();

@@ -5,7 +5,7 @@ use milena_config::ServerConfig;
 use milena_protocol::{ProducerEpoch, ProducerId};
 
 use super::{
-    Scene, State, TransactionError, Transactions,
+    Scene, State, TransactionError, Transactions, Transition,
     entry::{NO_TIMEOUT, Transaction, is_exhausted},
 };
 
@@ -54,6 +54,15 @@ impl Transactions {
         unused: Option<ProducerId>,
         scene: &mut Scene<'_>,
     ) -> Result<Initialized, TransactionError> {
+        self.try_init(request, unused, scene).map_err(|error| error.counted(scene))
+    }
+
+    fn try_init(
+        &mut self,
+        request: &InitRequest<'_>,
+        unused: Option<ProducerId>,
+        scene: &mut Scene<'_>,
+    ) -> Result<Initialized, TransactionError> {
         let id = request.transactional_id;
         let known = match self.get(id) {
             Some(known) => known.clone(),
@@ -67,11 +76,14 @@ impl Transactions {
         }
         if known.state == State::Ongoing {
             self.fence(id, &known, unused, scene)?;
+            scene.count(Transition::TransactionReplaced);
             // The producer comes again when that is done.
             return Err(TransactionError::ConcurrentTransactions);
         }
         let next = begin(&known, request, unused, scene.now.wall_ms)?;
         self.change(id, &next, scene)?;
+        let is_new = known.epoch == ProducerEpoch::NONE;
+        scene.count(if is_new { Transition::ProducerNew } else { Transition::ProducerAgain });
         let Transaction { producer_id, epoch, .. } = next;
         tracing::info!(id, producer = %producer_id, %epoch, "producer initialized");
         Ok(Initialized { producer_id, epoch })

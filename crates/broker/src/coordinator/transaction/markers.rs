@@ -7,7 +7,7 @@ use std::{sync::Arc, time::Duration};
 use milena_metadata::image::MetadataImage;
 use milena_protocol::{ErrorCode, ProducerEpoch, ProducerId};
 
-use super::{Entry, Scene, Transaction, TransactionError, Transactions, Verdict};
+use super::{Entry, Scene, Transaction, TransactionError, Transactions, Transition, Verdict};
 
 /// The pause before markers are written again; each is twice the one before.
 const PAUSE_MIN: Duration = Duration::from_millis(20);
@@ -54,6 +54,10 @@ impl Unwritten {
         });
         Self { partitions: partitions.collect(), ..Self::default() }
     }
+
+    pub(super) const fn count(&self) -> usize {
+        self.partitions.len()
+    }
 }
 
 impl Transactions {
@@ -64,14 +68,19 @@ impl Transactions {
         let id = Arc::clone(id);
         if entry.unwritten.partitions.is_empty() {
             let next = entry.transaction.completed(verdict, scene.now.wall_ms);
-            if let Err(error) = self.change(&id, &next, scene) {
-                tracing::warn!(%id, %error, "the end of a transaction not noted yet");
-                self.try_later(&id, scene);
+            match self.change(&id, &next, scene) {
+                Ok(()) => scene.count(Transition::TransactionCompleted),
+                Err(error) => {
+                    tracing::warn!(%id, %error, "the end of a transaction not noted yet");
+                    self.try_later(&id, scene);
+                }
             }
             return;
         }
         let Some(Entry { transaction, unwritten, .. }) = self.ids.get_mut(&id) else { return };
         unwritten.ticket = scene.random.next_u64();
+        let is_first = unwritten.tries == 0;
+        scene.count(if is_first { Transition::MarkersAsked } else { Transition::MarkersAgain });
         scene.effects.act(Action::WriteMarkers(Ending {
             ticket: unwritten.ticket,
             producer_id: transaction.producer_id,
@@ -155,6 +164,7 @@ impl Transactions {
         if is_asked && known.is_timed_out(scene.now.wall_ms) {
             tracing::info!(id, producer = %known.producer_id, "transaction aborted: out of time");
             self.fence(id, &known, unused, scene)?;
+            scene.count(Transition::TransactionTimedOut);
         }
         Ok(())
     }

@@ -43,10 +43,10 @@ pub(crate) use self::{
     init::{InitRequest, Initialized},
     markers::{Action, Ending},
     state::{State, Verdict},
-    view::{Described, Filter},
+    view::{Census, Described, Filter},
 };
 use self::{entry::Transaction, markers::Unwritten};
-use super::{Logged, Machine, ReplayError, Reply, Scene, What, WriteError};
+use super::{Logged, Machine, ReplayError, Reply, Scene, Transition, What, WriteError};
 use crate::topics::TRANSACTION_STATE;
 
 /// The transactional ids of one partition of `__transaction_state`.

@@ -7,7 +7,7 @@ use milena_metadata::image::MetadataImage;
 use milena_protocol::ProducerId;
 
 use super::{
-    Adding, EPOCH_PER_TRANSACTION, EndRequest, Ended, InitRequest, Initialized, Producer,
+    Adding, Census, EPOCH_PER_TRANSACTION, EndRequest, Ended, InitRequest, Initialized, Producer,
     TransactionError, Transactions,
 };
 use crate::{
@@ -83,7 +83,9 @@ impl Coordinators {
             self.add_to_transaction(image, &adding).await?;
             return Ok(vec![true; partitions.len()]);
         }
-        let verify = |core: &mut Transactions, _: &mut Scene<'_>| core.verify(producer, partitions);
+        let verify = |core: &mut Transactions, scene: &mut Scene<'_>| {
+            core.verify(producer, partitions, scene)
+        };
         self.ask_transaction(image, producer.transactional_id, verify).await
     }
 
@@ -127,6 +129,13 @@ impl Coordinators {
     ) -> Result<T, TransactionError> {
         let partition = self.partition_of_transaction(image, id);
         self.transactions.ask(partition, self.transaction_limit(), event).await?
+    }
+
+    /// What is kept here, in all partitions together.
+    pub(crate) fn census_of_transactions(&self) -> Census {
+        let partitions = self.transactions.partitions().into_iter();
+        let each = partitions.filter_map(|it| self.transactions.tell(it, |core, _| core.census()));
+        each.fold(Census::default(), Census::plus)
     }
 
     /// Where the state of the id lies.

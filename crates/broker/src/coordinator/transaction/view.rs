@@ -26,6 +26,28 @@ pub(crate) struct Listed {
     pub(crate) state: State,
 }
 
+/// How many there are of what is known.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Census {
+    pub(crate) transactional_ids: usize,
+    pub(crate) ongoing: usize,
+    /// Partitions of decided transactions that are not known to have their marker.
+    pub(crate) markers: usize,
+    /// Transactions whose markers, or whose end, are to be written again.
+    pub(crate) retries: usize,
+}
+
+impl Census {
+    pub(super) const fn plus(self, other: Self) -> Self {
+        Self {
+            transactional_ids: self.transactional_ids + other.transactional_ids,
+            ongoing: self.ongoing + other.ongoing,
+            markers: self.markers + other.markers,
+            retries: self.retries + other.retries,
+        }
+    }
+}
+
 /// Which transactions are listed.
 #[derive(Debug, Default)]
 pub(crate) struct Filter {
@@ -50,6 +72,16 @@ impl Filter {
 }
 
 impl Transactions {
+    pub(crate) fn census(&self) -> Census {
+        let ongoing = self.ids.values().filter(|it| it.transaction.state == State::Ongoing);
+        Census {
+            transactional_ids: self.ids.len(),
+            ongoing: ongoing.count(),
+            markers: self.ids.values().map(|it| it.unwritten.count()).sum(),
+            retries: self.retries.len(),
+        }
+    }
+
     pub(crate) fn describe(&self, id: &str) -> Result<Described, TransactionError> {
         if id.is_empty() {
             return Err(TransactionError::InvalidRequest);

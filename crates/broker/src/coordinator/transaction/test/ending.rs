@@ -66,9 +66,9 @@ fn partitions_are_noted_once_and_known_to_be_part() {
     assert_eq!(rig.add(me, &BOTH[..1]), ErrorCode::None);
     assert_eq!(rig.add(me, &BOTH[..1]), ErrorCode::None);
     assert_eq!(rig.written(1), [State::Ongoing]);
-    let verified = rig.core.verify(&producer(me), &BOTH).unwrap();
-    assert_eq!(verified, [true, false]);
-    let code = |of| rig.core.verify(&producer(of), &BOTH).unwrap_err().code();
+    let mut verify = |of| rig.happens(|core, scene| core.verify(&producer(of), &BOTH, scene));
+    assert_eq!(verify(me).unwrap(), [true, false]);
+    let mut code = |of| verify(of).unwrap_err().code();
     assert_eq!(code((me.0 + 1, 0)), ErrorCode::InvalidProducerIdMapping);
     assert_eq!(code((me.0, 1)), ErrorCode::ProducerFenced);
 }

@@ -126,3 +126,54 @@ fn transactions_are_listed_by_state_producer_duration_and_name() {
     assert_eq!(described.start_ms, now - 5000);
     assert!(described.partitions["orders"].contains(&1));
 }
+
+#[test]
+fn it_is_counted_what_becomes_of_transactions_and_why() {
+    let mut rig = Rig::new(2, &[]);
+    let me = rig.init().unwrap();
+    rig.add_in(me, &[("orders", 0)], 2);
+    rig.add_in(me, &[("orders", 1)], 2);
+    let next = rig.end_in(me, Verdict::Commit, 2).unwrap().unwrap();
+    // The first markers are not all written, and nothing new begins meanwhile.
+    rig.add_in(next, &[("orders", 0)], 2);
+    let ending = rig.endings().remove(0);
+    let failed = [("orders".into(), 1, ErrorCode::NotLeaderOrFollower)];
+    rig.happens(|core, scene| core.markers_written(&ending, &failed, scene));
+    let census = rig.core.census();
+    assert_eq!((census.transactional_ids, census.ongoing), (1, 0));
+    assert_eq!((census.markers, census.retries), (1, 1));
+    rig.passes(Duration::from_millis(20));
+    rig.markers_are_written();
+    assert_eq!(rig.add_in(me, &[("orders", 0)], 2), ErrorCode::ProducerFenced);
+    rig.add_in(next, &[("orders", 0)], 2);
+    let verified = rig.happens(|core, scene| {
+        core.verify(&super::producer(next), &[("orders", 0), ("orders", 1)], scene)
+    });
+    assert_eq!(verified.unwrap(), [true, false]);
+    assert_eq!(rig.core.census().ongoing, 1);
+    // Whoever comes next finds it open.
+    assert_eq!(rig.init(), Err(ErrorCode::ConcurrentTransactions));
+    rig.markers_are_written();
+    let last = rig.init().unwrap();
+    rig.add_in(last, &[("orders", 0)], 2);
+    rig.passes(Duration::from_secs(71));
+    rig.markers_are_written();
+    rig.passes(Duration::from_secs(8 * 24 * 3600));
+    assert_eq!(rig.core.census().transactional_ids, 0);
+    let expected = [
+        ("producer initialized", "a new transactional id", 1),
+        ("producer initialized", "the id is known: whoever had it is fenced", 1),
+        ("transaction begun", "its first partition", 3),
+        ("transaction committed", "by request", 1),
+        ("transaction aborted", "its producer was replaced", 1),
+        ("transaction aborted", "out of time", 1),
+        ("markers asked for", "a decision", 3),
+        ("markers asked for", "not all were written", 1),
+        ("transaction completed", "all markers are written", 3),
+        ("verification failure", "the partition is not part of the transaction", 1),
+        ("producer refused", "fenced", 1),
+        ("producer put off", "the transaction before is still being ended", 2),
+        ("transactional id forgotten", "unused for long", 1),
+    ];
+    assert_eq!(rig.counted(), expected);
+}
