@@ -8,12 +8,15 @@
 //!     milena-load SERVER loaded GROUP
 //!     milena-load SERVER first
 //!     milena-load SERVER transactions SECONDS CONNECTIONS RECORDS_EACH
-//!     milena-load SERVER read all|committed TIMES
+//!     milena-load SERVER read all|committed TIMES [TOPIC]
 //!     milena-load SERVER ids COUNT
 //!     milena-load SERVER ids-loaded COUNT
+//!     milena-load ADDRESS send FILE...
+//!     milena-load ADDRESS receive FILES TIMES
 
 #![allow(clippy::disallowed_methods, reason = "no broker: its clock and sockets are the machine's")]
 
+mod bare;
 mod client;
 mod commits;
 mod first;
@@ -52,7 +55,14 @@ fn main() -> Result<()> {
             transactions::commit(server, seconds(time)?, number(connections)?, number(records)?)
         }
         [server, "read", what, times] => {
-            transactions::read(server, what == "committed", number(times)?)
+            transactions::read(server, transactions::TOPIC, what == "committed", number(times)?)
+        }
+        [server, "read", what, times, topic] => {
+            transactions::read(server, topic, what == "committed", number(times)?)
+        }
+        [address, "send", ref files @ ..] => bare::send(address, files),
+        [address, "receive", files, times] => {
+            bare::receive(address, files.parse()?, number(times)?)
         }
         [server, "ids", count] => transactions::ids(server, number(count)?),
         [server, "ids-loaded", count] => transactions::wait_until_loaded(server, number(count)?),

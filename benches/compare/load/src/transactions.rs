@@ -30,7 +30,7 @@ use crate::{
     latencies::at_once,
 };
 
-const TOPIC: &str = "transactions";
+pub(crate) const TOPIC: &str = "transactions";
 const PARTITIONS: usize = 12;
 const RECORD: &[u8] = &[b'x'; 100];
 /// Kafka's own client waits 20 ms before it asks again while the last transaction is being ended.
@@ -186,20 +186,25 @@ fn until_done(mut ask: impl FnMut() -> Result<i16>) -> Result<()> {
 }
 
 /// Reads everything that was written, all of it or what is committed.
-pub(crate) fn read(server: &str, is_committed: bool, times: usize) -> Result<()> {
+pub(crate) fn read(server: &str, topic: &str, is_committed: bool, times: usize) -> Result<()> {
     let mut client = Client::connect(server)?;
     let began = Instant::now();
     let mut records = 0;
     for _ in 0..times {
         for partition in 0..PARTITIONS as i32 {
-            records += read_partition(&mut client, partition, is_committed)?;
+            records += read_partition(&mut client, topic, partition, is_committed)?;
         }
     }
     println!("count {records} seconds {:.3}", began.elapsed().as_secs_f64());
     Ok(())
 }
 
-fn read_partition(client: &mut Client, partition: i32, is_committed: bool) -> Result<i64> {
+fn read_partition(
+    client: &mut Client,
+    topic: &str,
+    partition: i32,
+    is_committed: bool,
+) -> Result<i64> {
     let (mut offset, mut records) = (0, 0);
     loop {
         let asked = FetchPartition {
@@ -208,13 +213,13 @@ fn read_partition(client: &mut Client, partition: i32, is_committed: bool) -> Re
             partition_max_bytes: 1 << 20,
             ..Default::default()
         };
-        let topic = FetchTopic { topic: TOPIC, partitions: vec![asked], ..Default::default() };
+        let asked = FetchTopic { topic, partitions: vec![asked], ..Default::default() };
         let request = FetchRequest {
             max_wait_ms: 0,
             min_bytes: 0,
             max_bytes: 1 << 20,
             isolation_level: i8::from(is_committed),
-            topics: vec![topic],
+            topics: vec![asked],
             ..Default::default()
         };
         let answer: FetchResponse<'_> = client.call(ApiKey::Fetch, 12, &request)?;
