@@ -1,5 +1,5 @@
-//! The story of `exactly_once` told to a process that gets SIGKILL and SIGTERM, on a real disk: once
-//! for each fault, with more of what that is about.
+//! The story of `exactly_once` told to a process that gets SIGKILL and SIGTERM: once for each
+//! fault, with more of what that is about.
 //!
 //! `MILENA_SEEDS=20 cargo test --release -p milena --test it with_kills` runs each over so many
 //! seeds; `MILENA_SEED=17` runs one of them again.

@@ -1,4 +1,4 @@
-//! Of a transaction readers of committed records see all or nothing, and what its producer was told.
+//! Of a transaction readers of committed records see all or nothing, as its producer was told.
 
 use crate::exactly_once::history::{History, OUT};
 
