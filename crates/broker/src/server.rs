@@ -12,8 +12,10 @@ use arc_swap::ArcSwap;
 use milena_config::ServerConfig;
 use milena_env::{Clock, Disk, Random};
 use milena_metadata::{
-    BrokerOptions, METADATA_TOPIC, MetadataNode, NodeOptions, controller::ControllerOptions,
-    image::ClientQuotas, quorum::preview,
+    BrokerOptions, METADATA_TOPIC, MetadataNode, NodeOptions,
+    controller::ControllerOptions,
+    image::{ClientQuotas, Endpoint},
+    quorum::preview,
 };
 use milena_protocol::Uuid;
 use milena_storage::{
@@ -84,6 +86,19 @@ impl Server {
         let ports = Ports::open(&config)?;
         let endpoints = ports.endpoints(&config)?;
         let directories = open_directories(&config, &mut outside)?;
+        let begun = Self::begin(config, outside, authorizer, (ports, endpoints), &directories);
+        // Whoever cannot begin leaves behind what was there, also for an Apache Kafka.
+        begun.inspect_err(|_| close_again(&directories))
+    }
+
+    fn begin(
+        config: ServerConfig,
+        mut outside: Outside,
+        authorizer: Box<dyn Authorizer>,
+        (ports, endpoints): (Ports, Vec<Endpoint>),
+        directories: &[Arc<LogDirectory>],
+    ) -> Result<Self, StartError> {
+        let directories = directories.to_vec();
         let moves = stray::settle_moves(&directories)?;
         let first = directories.first().ok_or(StartError::NoDirectory)?;
         let cluster_id = first.meta().cluster_id.clone();
@@ -351,10 +366,22 @@ fn open_directories(
             Err(error @ StorageError::Io { .. }) if !directories.is_empty() => {
                 tracing::error!(%error, "log directory stays offline; its partitions are away");
             }
-            Err(error) => return Err(error.into()),
+            Err(error) => {
+                close_again(&directories);
+                return Err(error.into());
+            }
         }
     }
     Ok(directories)
+}
+
+/// After a start that failed: as they were, without a journal.
+fn close_again(directories: &[Arc<LogDirectory>]) {
+    for directory in directories.iter().filter(|directory| directory.offline().is_none()) {
+        if let Err(error) = directory.close(directory.stopped_in().unwrap_or(-1)) {
+            tracing::warn!(%error, "the next start replays the journal");
+        }
+    }
 }
 
 /// The epoch in which the broker was stopped cleanly; -1 unless all directories say the same.

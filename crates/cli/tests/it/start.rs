@@ -150,6 +150,23 @@ fn what_keeps_it_from_starting_is_one_line_that_says_what_to_do_and_nothing_is_c
     assert!(content(here) == before);
 }
 
+#[test]
+fn what_a_start_that_fails_had_opened_is_closed_again() {
+    let folder = Folder::new("start-half");
+    let here = folder.path();
+    let both = "log.dirs=sound,damaged";
+    let (child, out, _) = ready(&mut serve(here, &[both]));
+    assert_eq!(stop(child, out, Signal::TERM).0, Some(0));
+    fs::write(here.join("damaged/log-start-offset-checkpoint"), "bits").unwrap();
+    let said = refused(here, &[both]);
+    assert!(said.contains("log-start-offset-checkpoint is corrupt"), "{said}");
+    assert!(said.contains("put a good copy in its place"), "{said}");
+    let left = content(&here.join("sound"));
+    assert!(left.keys().any(|path| path.ends_with(".kafka_cleanshutdown")));
+    let is_journal = |path: &PathBuf| path.to_str().unwrap().contains("milena-journal");
+    assert!(!left.keys().any(is_journal), "{:?}", left.keys());
+}
+
 /// Every command that the README shows, as it stands there, in the folder of the broker.
 #[test]
 fn the_commands_of_the_readme_work() {

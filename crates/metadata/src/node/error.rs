@@ -18,6 +18,13 @@ pub enum StartError {
     Propose(#[from] ProposeError),
     #[error("the cluster does not take this broker: {0}")]
     Registration(String),
+    /// With what lowers them.
+    #[error(
+        "the cluster of this directory uses what is not served yet: {0}; start the Apache Kafka \
+         that wrote it once more, and lower it with `kafka-features --bootstrap-server HOST:PORT \
+         downgrade{1}`"
+    )]
+    Features(String, String),
     #[error("the metadata thread ended while it started")]
     Ended,
 }

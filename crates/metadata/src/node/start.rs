@@ -64,6 +64,8 @@ impl Serving {
         let mut records = Records::default();
         if is_new {
             records.append(serving.bootstrap(&features)?);
+        } else {
+            refuse_beyond(&serving.quorum.image().load(), &features)?;
         }
         let mut broker_epoch = -1;
         if let Some(broker) = options.broker {
@@ -151,9 +153,26 @@ impl Serving {
     }
 }
 
+/// Refuses a cluster that has finalised more than is served.
+fn refuse_beyond(image: &MetadataImage, served: &[SupportedFeature]) -> Result<(), StartError> {
+    let (mut used, mut lower) = (Vec::new(), String::new());
+    for (name, level) in image.features.iter() {
+        let most = served.iter().find(|it| *it.name == *name).map_or(0, |it| it.max);
+        if level > most {
+            used.push(format!("{name}={level}"));
+            lower += &format!(" --feature {name}={most}");
+        }
+    }
+    match used.is_empty() {
+        true => Ok(()),
+        false => Err(StartError::Features(used.join(", "), lower)),
+    }
+}
+
 fn refuse(error_code: i16) -> Result<(), StartError> {
     match ErrorCode::from_number(error_code) {
         Some(ErrorCode::None) => Ok(()),
-        code => Err(StartError::Registration(format!("{code:?}"))),
+        Some(code) => Err(StartError::Registration(format!("{code:?}"))),
+        None => Err(StartError::Registration(format!("error {error_code}"))),
     }
 }

@@ -4,8 +4,9 @@ use std::{task::Poll, time::Duration};
 
 use milena_env::SimulatedDisk;
 use milena_metadata::{
-    METADATA_VERSION, MetadataError,
+    METADATA_VERSION, MetadataError, NodeOptions,
     controller::{CreateTopics, DeleteTopics},
+    image::SupportedFeature,
 };
 use milena_protocol::api::{
     CreateTopicsRequest, DeleteTopicsRequest, create_topics::request::CreatableTopic,
@@ -158,4 +159,21 @@ fn a_full_disk_refuses_changes_until_there_is_room() {
     let answer = rig.ask::<CreateTopics>(&create([topic("late", 1)]));
     assert_eq!(answer.message().unwrap().topics[0].error_code, 0);
     assert!(rig.failure.lock().unwrap().is_none());
+}
+
+#[test]
+fn a_cluster_that_uses_more_than_is_served_is_refused_with_what_lowers_it() {
+    let feature = |name: &str, max| SupportedFeature { name: name.into(), min: 0, max };
+    let with = |features: [SupportedFeature; 2]| {
+        move |options: &mut NodeOptions| options.controller.features.extend(features)
+    };
+    let more = [feature("group.version", 2), feature("share.version", 1)];
+    let rig = Rig::start_with(SimulatedDisk::new(9), 1, with(more)).unwrap();
+    assert_eq!(rig.image().features.level("share.version"), 1);
+    let disk = rig.stop();
+    let less = [feature("group.version", 1), feature("streams.version", 1)];
+    let refused = Rig::start_with(disk, 2, with(less)).err().unwrap().to_string();
+    assert!(refused.contains(": group.version=2, share.version=1; "), "{refused}");
+    let lowers = "downgrade --feature group.version=1 --feature share.version=0`";
+    assert!(refused.ends_with(lowers), "{refused}");
 }
