@@ -11,6 +11,8 @@ fn topics() {
     session.run("topic create cli-notes --partitions 1 --dry-run");
     session.run("topic create cli-notes no/such --partitions 1");
     session.run("topic create cli-many --assign 1,x");
+    session.run("topic create cli-copies --replicas 9");
+    session.run("topic create cli-placed cli-notes --assign 1,1 --dry-run --json");
     session.run("topic describe cli-orders");
     session.run("topic describe cli-nobody");
     session.run("topic describe cli-orders cli-nobody --json");
@@ -23,7 +25,11 @@ fn topics() {
     session.run("topic describe cli-orders");
     session.run("topic list");
     session.run("topic list --json");
+    session.run("topic list --internal --unhealthy");
+    session.run("topic alter cli-orders --partitions 5 --assign 1,1 --dry-run --json");
+    session.run("topic alter cli-orders --partitions 5 --assign 1,9 --dry-run");
     session.run("topic delete cli-orders cli-nobody");
+    session.run("topic delete cli-orders --json");
     session.run("topic delete cli-orders --if-exists");
     session.run("topic delete cli-notes");
     session.check("topics");
@@ -53,6 +59,19 @@ fn settings() {
     session.run("config set group cli-group consumer.session.timeout.ms=50000");
     session.run("config get group cli-group consumer.session.timeout.ms");
     session.run("config unset group cli-group consumer.session.timeout.ms");
+    session.run("config set user cli-user consumer_byte_rate=1048576 --json");
+    session.run("config set user <default> request_percentage=200 --dry-run");
+    session.run("config get user cli-user");
+    session.run("config unset user cli-user consumer_byte_rate --dry-run");
+    session.run("config unset user cli-user consumer_byte_rate --json");
+    session.run("config set ip 127.0.0.9 connection_creation_rate=10");
+    session.run("config get ip 127.0.0.9 --json");
+    session.run("config unset ip 127.0.0.9 connection_creation_rate");
+    session.run("config set client-metrics cli-metrics interval.ms=60000");
+    session.run("config get client-metrics cli-metrics interval.ms");
+    session.run("config unset client-metrics cli-metrics interval.ms");
+    session.run("config get topic cli-set --all");
+    session.run("config set topic cli-nobody retention.ms=1");
     session.run("topic delete cli-set");
     session.check("settings");
 }
@@ -91,6 +110,7 @@ fn groups() {
     session.run(&format!("group reset cli-readers --from-file {} --execute", file.display()));
     session.run("group list");
     session.run("group list --state Stable");
+    session.run("group list --json");
     session.run("group describe cli-readers");
     session.run("group describe cli-readers cli-nobody --json");
     for way in [
@@ -108,6 +128,7 @@ fn groups() {
     session.run("group reset cli-readers --topic cli-read:9 --to-latest");
     session.run("group delete cli-readers --offset-of cli-read-1");
     session.run("group delete cli-readers cli-nobody");
+    session.run("group delete cli-nobody --json");
     session.run("topic delete cli-read");
     session.check("groups");
 }
@@ -161,6 +182,7 @@ fn consuming() {
     session.run("consume cli-eaten -p 1 -o json -T {nothing}");
     session.run("consume cli-eaten -p 0 --from-time 2023-11-14T22:15:00Z -n 1");
     session.run("consume cli-eaten -p 0 --from-end");
+    session.run("consume cli-eaten -p 0 --from-start --count 1");
     session.run("consume cli-eaten --key k2 -o json");
     session.run("consume cli-eaten --value lue␣1");
     session.run("consume cli-eaten --header odd=1 --committed");
@@ -211,6 +233,9 @@ fn benches() {
     session.run("bench produce cli-bench -n 2000 --size 50 -z lz4");
     session.run("bench consume cli-bench -n 2000 --json");
     session.run("bench latency cli-bench -n 20 --rate 200");
+    session.run("bench produce cli-benches -p 2 -n 500 --acks 1 --rate 5000 --json");
+    session.run("bench latency cli-benches -n 5 --rate 200 -s 10 --acks 1 -z gzip --json");
+    session.run("topic delete cli-benches");
     session.run("bench produce cli-bench --rate 0");
     session.run("bench consume cli-nobody");
     session.run("topic delete cli-bench");
@@ -241,6 +266,7 @@ fn logs_without_a_broker() {
     session.run(&format!("log dump -d {data} cli-log-0 --from 9 --records"));
     session.run(&format!("log dump -d {data} cli-log-0 --from 11 --records --json"));
     session.run(&format!("log verify -d {data} cli-log-0"));
+    session.run(&format!("log verify -d {data} cli-log-0 --json"));
     session.run(&format!("log explain -d {data} cli-log-0 7"));
     session.run(&format!("log explain -d {data} cli-log-0 7 --json"));
     session.run(&format!("log explain -d {data} cli-log-0 99"));
