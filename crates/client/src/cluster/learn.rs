@@ -63,6 +63,8 @@ async fn learn(cluster: &Cluster, attempt: usize) -> Result<()> {
         let problem = "it knows no broker, not even itself".into();
         return Err(Error::Connection { address: "the cluster".into(), problem });
     }
+    // Before anybody sees the view, who may find something else to complain of.
+    *inner.ignorance() = None;
     inner.view.send_modify(|view| {
         let wanted = inner.wanted();
         *view = Arc::new(view.updated(&message, |topic| wanted.contains(topic)));

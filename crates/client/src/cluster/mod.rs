@@ -223,6 +223,11 @@ impl Cluster {
         id.and_then(|id| self.node(id, Lane::Data).ok()).unwrap_or_else(|| self.any(attempt))
     }
 
+    /// Why nothing more is known, if the last attempt to learn something has failed.
+    pub(crate) fn trouble(&self) -> Option<Arc<Error>> {
+        self.inner.ignorance().clone().map(Arc::new)
+    }
+
     /// Waits until a view gives an answer.
     async fn wait_for<T>(
         &self,
@@ -245,7 +250,7 @@ impl Cluster {
         if let Some(answer) = milena_env::timer::timeout(limit, wait).await {
             return answer;
         }
-        let last = self.inner.ignorance().clone().map(Arc::new);
+        let last = self.trouble();
         Err(Error::Timeout { what: what(), limit, key: "default.api.timeout.ms", last })
     }
 }

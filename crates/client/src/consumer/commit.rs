@@ -18,6 +18,7 @@ pub(super) async fn commit(shared: &Shared, offsets: &Offsets, limit: Duration) 
     if offsets.is_empty() {
         return Ok(());
     }
+    let mut last = None;
     let attempts = async {
         let _turn = shared.committing.lock().await;
         for failures in 0.. {
@@ -29,6 +30,7 @@ pub(super) async fn commit(shared: &Shared, offsets: &Offsets, limit: Duration) 
             match commit_offsets(&shared.cluster, group_id, &member, offsets).await {
                 Err(error) if is_again(&error) => {
                     tracing::debug!(%error, "committing again");
+                    last = Some(Arc::new(error));
                     timer::sleep(shared.cluster.retry_pause(failures)).await;
                 }
                 done => return done,
@@ -36,10 +38,11 @@ pub(super) async fn commit(shared: &Shared, offsets: &Offsets, limit: Duration) 
         }
         Err(Error::Closed)
     };
-    let what = || format!("commit for {group_id}").into();
-    let key = "default.api.timeout.ms";
-    let late = || Error::Timeout { what: what(), limit, key, last: None };
-    timer::timeout(limit, attempts).await.unwrap_or_else(|| Err(late()))
+    if let Some(done) = timer::timeout(limit, attempts).await {
+        return done;
+    }
+    let (what, key) = (format!("commit for {group_id}").into(), "default.api.timeout.ms");
+    Err(Error::Timeout { what, limit, key, last })
 }
 
 /// A member of the consumer protocol hears its new epoch with its next heartbeat, and commits as of

@@ -4,7 +4,6 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
-    time::Duration,
 };
 
 use milena_env::timer;
@@ -184,7 +183,13 @@ impl ConsumerHandle {
             }
         };
         let what = format!("find the position in {partition}");
-        timer::timeout(limit, wait).await.unwrap_or_else(|| Err(late(&what, limit)))
+        let late = || Error::Timeout {
+            what: what.into(),
+            limit,
+            key: "default.api.timeout.ms",
+            last: self.shared.cluster.trouble(),
+        };
+        timer::timeout(limit, wait).await.unwrap_or_else(|| Err(late()))
     }
 
     /// What the last answer to a fetch said of a partition.
@@ -311,7 +316,9 @@ impl ConsumerHandle {
         let limit = config.client.default_api_timeout;
         let attempt = |_| async {
             let mut found = BTreeMap::new();
-            for (node, asked) in by_leader(&cluster.view(), &times)? {
+            // Nobody knows a leader while nobody tells.
+            let why = |error| cluster.trouble().map_or(error, |trouble| (*trouble).clone());
+            for (node, asked) in by_leader(&cluster.view(), &times).map_err(why)? {
                 let answers = list_offsets(cluster, node, config.isolation_level, &asked).await?;
                 for (partition, answer) in answers {
                     found.insert(partition, answer?);
@@ -350,8 +357,4 @@ fn mixed() -> Error {
     let problem =
         "a consumer either subscribes, or chooses its partitions by hand: unsubscribe first";
     Error::Invalid(problem.into())
-}
-
-fn late(what: &str, limit: Duration) -> Error {
-    Error::Timeout { what: what.into(), limit, key: "default.api.timeout.ms", last: None }
 }

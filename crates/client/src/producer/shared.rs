@@ -115,7 +115,7 @@ impl Shared {
         record: &Fields<'_>,
     ) -> Result<Delivery> {
         let limit = self.config.max_block;
-        let mut waits_for = "a topic to be learned of";
+        let mut waits_for_memory = false;
         let attempts = async {
             let mut learned = false;
             loop {
@@ -135,7 +135,7 @@ impl Shared {
                         self.learn(to.topic, limit).await?;
                     }
                     Appended::Full => {
-                        waits_for = "memory for a record";
+                        waits_for_memory = true;
                         if let Some(delivery) = self.wait_for_room(to, record).await? {
                             return Ok(delivery);
                         }
@@ -151,7 +151,11 @@ impl Shared {
         match done {
             Some(Err(Error::Timeout { last, .. })) => Err(too_late("learning", last)),
             Some(done) => done,
-            None => Err(too_late(waits_for, None)),
+            None if waits_for_memory => {
+                let trouble = self.lock().trouble();
+                Err(too_late("memory for a record", trouble))
+            }
+            None => Err(too_late("learning", self.cluster.trouble())),
         }
     }
 

@@ -207,6 +207,11 @@ impl Accumulator {
         self.trouble = trouble.map(Arc::new);
     }
 
+    /// Why nothing can be sent, if so.
+    pub(super) fn trouble(&self) -> Option<Arc<Error>> {
+        self.trouble.clone()
+    }
+
     /// Adds a record to the last batch of its partition, or to a new one. Who waited for memory
     /// already comes before others.
     pub(super) fn append(
