@@ -15,6 +15,7 @@ mod elsewhere;
 mod examples;
 mod faults;
 mod groups;
+mod hostile;
 mod members;
 mod memory;
 mod produce;
