@@ -115,6 +115,16 @@ fn hint(error: &Error) -> Option<&'static str> {
             ErrorCode::InvalidReplicationFactor => {
                 "no more replicas than there are brokers (`milena cluster describe`)"
             }
+            ErrorCode::InvalidReplicaAssignment => {
+                "ids of brokers that are there (`milena cluster describe`)"
+            }
+            ErrorCode::InvalidTopicException => {
+                "letters, digits, dots, dashes and underscores, at most 249 of them"
+            }
+            ErrorCode::MessageTooLarge => {
+                "smaller records, or a greater max.message.bytes (`milena config set topic`)"
+            }
+            ErrorCode::BrokerIdNotRegistered => "`milena cluster describe` shows the brokers",
             ErrorCode::GroupIdNotFound => "`milena group list` shows what there is",
             ErrorCode::NonEmptyGroup | ErrorCode::UnknownMemberId => {
                 "stop the group's members first; `milena group describe` shows them"
