@@ -41,7 +41,7 @@ async fn write(broker: &Embedded, topic: &str, records: &[(&str, &str)]) -> Resu
 /// Keys and values, committed ones, in the order of the partitions.
 async fn read(broker: &Embedded, topic: &str, count: usize) -> Result<Vec<(String, String)>> {
     let config = ConsumerConfig::new(&broker.bootstrap())
-        .group_id(Some("test".into()))
+        .group_id("test")
         .isolation_level(IsolationLevel::ReadCommitted)
         .auto_offset_reset(OffsetReset::Earliest);
     let mut consumer = Consumer::new(config)?;

@@ -23,7 +23,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     };
     let is_manual = commits == "manual";
     let mut config = ConsumerConfig::new(bootstrap)
-        .group_id(Some(group.as_str().into()))
+        .group_id(group.as_str())
         .auto_offset_reset(OffsetReset::Earliest)
         .enable_auto_commit(!is_manual)
         .auto_commit_interval(Duration::from_millis(200))

@@ -1,5 +1,6 @@
-//! A client of Milena and Apache Kafka: pure Rust, asynchronous, on tokio.
+#![doc = include_str!("../README.md")]
 //!
+//! ## For those who read on
 //! `config` holds settings by Kafka's keys, `network` one connection, `cluster` the brokers and who
 //! leads what. Producer, consumer and admin stand on these.
 #![forbid(unsafe_code)]
@@ -17,4 +18,5 @@ mod types;
 pub use cluster::{Broker, Partition, Topic, View};
 pub use config::ClientConfig;
 pub use error::{Error, Remedy, Result};
+pub use milena_protocol::{ErrorCode, LeaderEpoch, Uuid};
 pub use types::{CommittedOffset, TopicPartition};

@@ -20,7 +20,7 @@ const GROUP: &str = "receipts";
 async fn main() -> Result<()> {
     let bootstrap = bootstrap();
     let config = ConsumerConfig::new(&bootstrap)
-        .group_id(Some(GROUP.into()))
+        .group_id(GROUP)
         .auto_offset_reset(OffsetReset::Earliest)
         .isolation_level(IsolationLevel::ReadCommitted)
         .enable_auto_commit(false);
@@ -28,7 +28,7 @@ async fn main() -> Result<()> {
     consumer.subscribe(["payments"])?;
 
     let id = std::env::var("TRANSACTIONAL_ID").unwrap_or_else(|_| "receipts-1".to_owned());
-    let config = ProducerConfig::new(&bootstrap).transactional_id(Some(id.into()));
+    let config = ProducerConfig::new(&bootstrap).transactional_id(id);
     let producer = Producer::new(config)?;
     // Whoever had this id before can write nothing more; what it left open is aborted.
     producer.init_transactions().await?;

@@ -16,7 +16,7 @@ use milena_examples::{Result, bootstrap, limit};
 async fn main() -> Result<()> {
     let bootstrap = bootstrap();
     let config = ConsumerConfig::new(&bootstrap)
-        .group_id(Some("word-count".into()))
+        .group_id("word-count")
         .auto_offset_reset(OffsetReset::Earliest)
         .enable_auto_commit(false);
     let mut consumer = Consumer::new(config)?;

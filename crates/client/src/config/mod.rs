@@ -21,13 +21,15 @@ pub(crate) trait Keys {
 }
 
 /// Makes a struct of settings: each with its documentation, Kafka's key, name, type and default.
-/// It may begin with another such struct, whose settings are its own as well.
+/// It may begin with another such struct, whose settings are its own as well. `names` are texts
+/// of which there is none unless somebody gives one.
 macro_rules! settings {
     (
         $(#[$doc:meta])*
         pub struct $name:ident {
             $( with $nested:ident: $nested_type:ty; )?
             $( $(#[$field_doc:meta])* $key:literal $field:ident: $type:ty = $default:expr; )*
+            $( names { $( $(#[$name_doc:meta])* $name_key:literal $name_field:ident; )* } )?
         }
     ) => {
         $(#[$doc])*
@@ -39,11 +41,15 @@ macro_rules! settings {
             $(#[$field_doc])*
             #[doc = concat!("\n\nKafka's key: `", $key, "`.")]
             pub $field: $type,
-        )* }
+        )* $($(
+            $(#[$name_doc])*
+            #[doc = concat!("\n\nKafka's key: `", $name_key, "`.")]
+            pub $name_field: Option<Box<str>>,
+        )*)? }
 
         impl Default for $name {
             fn default() -> Self {
-                Self { $($nested: Default::default(),)? $($field: $default,)* }
+                Self { $($nested: Default::default(),)? $($field: $default,)* $($($name_field: None,)*)? }
             }
         }
 
@@ -55,11 +61,19 @@ macro_rules! settings {
                 self.$field = value.into();
                 self
             }
-        )* }
+        )* $($(
+            $(#[$name_doc])*
+            #[doc = concat!("\n\nKafka's key: `", $name_key, "`.")]
+            #[must_use]
+            pub fn $name_field(mut self, value: impl Into<Box<str>>) -> Self {
+                self.$name_field = Some(value.into());
+                self
+            }
+        )*)? }
 
         impl $crate::config::Keys for $name {
             fn keys() -> Vec<&'static str> {
-                [vec![$($key),*] $(, <$nested_type as $crate::config::Keys>::keys())?].concat()
+                [vec![$($key,)* $($($name_key,)*)?] $(, <$nested_type as $crate::config::Keys>::keys())?].concat()
             }
 
             fn try_set(&mut self, key: &str, value: &str) -> Option<$crate::error::Result<()>> {
@@ -69,6 +83,11 @@ macro_rules! settings {
                             .map(|value| self.$field = value)
                             .map_err(|problem| $crate::error::Error::config(key, problem)),
                     ),)*
+                    // An empty text takes the name away.
+                    $($($name_key => {
+                        self.$name_field = Some(value.into()).filter(|_| !value.is_empty());
+                        Some(Ok(()))
+                    })*)?
                     _ => None $(.or_else(|| self.$nested.try_set(key, value)))?,
                 }
             }

@@ -47,12 +47,6 @@ impl Value for Box<str> {
     }
 }
 
-impl<T: Value> Value for Option<T> {
-    fn parse(text: &str) -> Result<Self, String> {
-        if text.is_empty() { Ok(None) } else { T::parse(text).map(Some) }
-    }
-}
-
 /// A list has commas.
 impl<T: Value> Value for Vec<T> {
     fn parse(text: &str) -> Result<Self, String> {

@@ -12,15 +12,8 @@ settings! {
     /// What to read, how, and as whose member.
     pub struct ConsumerConfig {
         with client: ClientConfig;
-        /// The group to be a member of, or to commit for.
-        "group.id" group_id: Option<Box<str>> = None;
-        /// A name that stays the same over restarts: the group waits for this member to come back,
-        /// until its session ends.
-        "group.instance.id" group_instance_id: Option<Box<str>> = None;
         /// How the group agrees.
         "group.protocol" group_protocol: GroupProtocol = GroupProtocol::Classic;
-        /// Which of the broker's assignors the group is to use; its own choice if none is named.
-        "group.remote.assignor" group_remote_assignor: Option<Box<str>> = None;
         /// Assignors that this member can use, the best first. Only in classic groups.
         "partition.assignment.strategy" partition_assignment_strategy: Vec<Assignor> =
             vec![Assignor::Range, Assignor::CooperativeSticky];
@@ -55,6 +48,15 @@ settings! {
         "allow.auto.create.topics" allow_auto_create_topics: bool = true;
         /// Whether patterns pass over topics of the cluster's own.
         "exclude.internal.topics" exclude_internal_topics: bool = true;
+        names {
+            /// The group to be a member of, or to commit for.
+            "group.id" group_id;
+            /// A name that stays the same over restarts: the group waits for this member to come back,
+            /// until its session ends.
+            "group.instance.id" group_instance_id;
+            /// Which of the broker's assignors the group is to use; its own choice if none is named.
+            "group.remote.assignor" group_remote_assignor;
+        }
     }
 }
 

@@ -12,6 +12,32 @@ pub type ListenerFuture<'l> = Pin<Box<dyn Future<Output = ()> + Send + 'l>>;
 ///
 /// A listener may commit, seek and pause by the handle, but not wait for the group: it must not
 /// unsubscribe.
+///
+/// ```no_run
+/// use milena_client::consumer::{
+///     Consumer, ConsumerHandle, ListenerFuture, RebalanceListener, TopicPartition,
+/// };
+///
+/// struct CommitFirst;
+///
+/// impl RebalanceListener for CommitFirst {
+///     fn revoked<'l>(
+///         &'l mut self,
+///         consumer: &'l ConsumerHandle,
+///         partitions: &'l [TopicPartition],
+///     ) -> ListenerFuture<'l> {
+///         Box::pin(async move {
+///             if let Err(error) = consumer.commit().await {
+///                 eprintln!("{} partitions go uncommitted: {error}", partitions.len());
+///             }
+///         })
+///     }
+/// }
+///
+/// # fn example(consumer: &Consumer) -> milena_client::Result<()> {
+/// consumer.subscribe_with(["orders"], CommitFirst)
+/// # }
+/// ```
 pub trait RebalanceListener: Send + 'static {
     /// Partitions come. Nothing of them is read before this is done.
     fn assigned<'l>(

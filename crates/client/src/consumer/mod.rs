@@ -54,7 +54,7 @@ use crate::{
 /// use milena_client::consumer::{Consumer, ConsumerConfig, OffsetReset};
 ///
 /// let config = ConsumerConfig::new("localhost:9092")
-///     .group_id(Some("billing".into()))
+///     .group_id("billing")
 ///     .auto_offset_reset(OffsetReset::Earliest);
 /// let mut consumer = Consumer::new(config)?;
 /// consumer.subscribe(["orders"])?;

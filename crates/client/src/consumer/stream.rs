@@ -19,6 +19,16 @@ const POLL: Duration = Duration::from_secs(3600);
 type Polling<'c> = Pin<Box<dyn Future<Output = (&'c mut Consumer, Result<Records>)> + Send + 'c>>;
 
 /// All records that a consumer reads, without an end. Made by [`Consumer::stream`].
+///
+/// ```no_run
+/// # async fn example(mut consumer: milena_client::consumer::Consumer) -> milena_client::Result<()> {
+/// let mut records = consumer.stream();
+/// while let Some(record) = records.next().await.transpose()? {
+///     println!("{} {}: {:?}", record.partition, record.offset, record.value);
+/// }
+/// # Ok(())
+/// # }
+/// ```
 pub struct RecordStream<'c> {
     state: State<'c>,
 }
@@ -38,6 +48,14 @@ impl fmt::Debug for RecordStream<'_> {
 impl<'c> RecordStream<'c> {
     pub(super) fn new(consumer: &'c mut Consumer) -> Self {
         Self { state: State::Polling(poll(consumer)) }
+    }
+}
+
+impl RecordStream<'_> {
+    /// The next record, or why there is none. It waits until there is one; dropping the future
+    /// loses nothing.
+    pub async fn next(&mut self) -> Option<Result<OwnedRecord>> {
+        std::future::poll_fn(|context| Pin::new(&mut *self).poll_next(context)).await
     }
 }
 

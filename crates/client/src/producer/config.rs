@@ -111,10 +111,12 @@ settings! {
         "partitioner.ignore.keys" ignore_keys: bool = false;
         /// Whether records without keys go rather to partitions of which less waits to be sent.
         "partitioner.adaptive.partitioning.enable" adaptive_partitioning: bool = true;
-        /// The name under which transactions are made; none for a producer without.
-        "transactional.id" transactional_id: Option<Box<str>> = None;
         /// How long a transaction may take before the broker aborts it.
         "transaction.timeout.ms" transaction_timeout: Duration = Duration::from_secs(60);
+        names {
+            /// The name under which transactions are made; none for a producer without.
+            "transactional.id" transactional_id;
+        }
     }
 }
 
@@ -197,7 +199,7 @@ mod test {
         let wrong = config().max_in_flight(6_usize);
         assert!(told(wrong).starts_with("max.in.flight.requests.per.connection: idempotence"));
         assert!(told(config().retries(0_u32)).starts_with("retries: idempotence needs some"));
-        let wrong = config().enable_idempotence(false).transactional_id(Some("t".into()));
+        let wrong = config().enable_idempotence(false).transactional_id("t");
         assert!(told(wrong).starts_with("enable.idempotence: transactions need it"));
         let wrong = config().set("client.id", "me").unwrap().set("compression.type", "lz5");
         assert_eq!(

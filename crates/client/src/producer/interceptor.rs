@@ -12,6 +12,25 @@ use crate::error::Error;
 ///
 /// Several make a chain: each gets what the one before it has made. Topic and partition are better
 /// left as they are, since others may rely on them.
+///
+/// ```no_run
+/// use milena_client::producer::{Interceptor, Producer, ProducerConfig, Record};
+///
+/// #[derive(Debug)]
+/// struct Stamp;
+///
+/// impl Interceptor for Stamp {
+///     fn before_send<'a>(&self, record: Record<'a>) -> Option<Record<'a>> {
+///         Some(record.header("sent-by", "billing"))
+///     }
+/// }
+///
+/// # fn example() -> milena_client::Result<()> {
+/// let config = ProducerConfig::new("localhost:9092");
+/// let producer = Producer::builder(config).interceptor(Stamp).build()?;
+/// # Ok(())
+/// # }
+/// ```
 pub trait Interceptor<K = [u8], V = [u8]>: Debug + Send + Sync + 'static
 where
     K: ?Sized + ToOwned + 'static,

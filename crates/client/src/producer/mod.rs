@@ -149,7 +149,26 @@ where
         self.shared.close(limit).await
     }
 
-    /// Makes this producer the only one of its `transactional.id`: whoever had it before is fenced,
+    /// Makes this producer the only one of its `transactional.id`, so that it can make transactions:
+    ///
+    /// ```no_run
+    /// use milena_client::{Remedy, producer::{Producer, ProducerConfig, Record}};
+    ///
+    /// # async fn example() -> milena_client::Result<()> {
+    /// let config = ProducerConfig::new("localhost:9092").transactional_id("billing-1");
+    /// let producer = Producer::new(config)?;
+    /// producer.init_transactions().await?;
+    /// producer.begin()?;
+    /// // What becomes of each record need not be awaited: `commit` fails if one of them does.
+    /// let _ = producer.send(Record::to("bills").key("customer 7").value("12.50")).await?;
+    /// match producer.commit().await {
+    ///     Err(error) if error.remedy() == Some(Remedy::Abort) => producer.abort().await,
+    ///     done => done,
+    /// }
+    /// # }
+    /// ```
+    ///
+    /// Whoever had it before is fenced,
     /// and what it left open is aborted. To be called once, before [`begin`](Self::begin).
     ///
     /// Errors of transactions say by [`Error::remedy`] whether the same call may be made again,

@@ -7,6 +7,26 @@ use milena_env::Random;
 use crate::cluster::Topic;
 
 /// Chooses partitions for records that name none.
+///
+/// ```
+/// use milena_client::{
+///     Topic,
+///     producer::{Partitioner, partition_of},
+/// };
+///
+/// /// Urgent records have the first partition for themselves.
+/// #[derive(Debug)]
+/// struct Urgent;
+///
+/// impl Partitioner for Urgent {
+///     fn partition(&self, topic: &Topic, key: Option<&[u8]>, _: Option<&[u8]>) -> i32 {
+///         match key {
+///             Some(b"urgent") => 0,
+///             key => 1 + partition_of(key.unwrap_or_default(), topic.partitions.len() - 1),
+///         }
+///     }
+/// }
+/// ```
 pub trait Partitioner: Debug + Send + Sync + 'static {
     /// The number of a partition of `topic`, by key and value as they were serialized.
     fn partition(&self, topic: &Topic, key: Option<&[u8]>, value: Option<&[u8]>) -> i32;

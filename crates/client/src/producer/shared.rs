@@ -145,17 +145,17 @@ impl Shared {
         };
         let done = timer::timeout(limit, attempts).await;
         let too_late = |what: &str, last| {
-            let what = format!("{what} for {}", to.topic).into();
+            let what = format!("{what} {}", to.topic).into();
             Error::Timeout { what, limit, key: "max.block.ms", last }
         };
         match done {
-            Some(Err(Error::Timeout { last, .. })) => Err(too_late("learning", last)),
+            Some(Err(Error::Timeout { last, .. })) => Err(too_late("learning of topic", last)),
             Some(done) => done,
             None if waits_for_memory => {
                 let trouble = self.lock().trouble();
-                Err(too_late("memory for a record", trouble))
+                Err(too_late("waiting for memory for a record of", trouble))
             }
-            None => Err(too_late("learning", self.cluster.trouble())),
+            None => Err(too_late("learning of topic", self.cluster.trouble())),
         }
     }
 

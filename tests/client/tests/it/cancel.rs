@@ -93,7 +93,7 @@ async fn of_transactions() {
     let name = topic(&cluster, "cancelled-transactions", 2).await;
     let group = cluster.name("cancelled-transactions");
     let settings = ProducerConfig::new(cluster.bootstrap())
-        .transactional_id(Some(cluster.name("cancelled").into()));
+        .transactional_id(cluster.name("cancelled"));
     let producer = Producer::new(settings).unwrap();
     impatience.insist(|| producer.init_transactions()).await.unwrap();
     let (mut expected, member) = ([const { Vec::new() }; 2], GroupMember::group(&group));
@@ -146,7 +146,7 @@ async fn of_a_consumer() {
     }
     let partitions: Vec<_> = (0..2).map(|at| TopicPartition::new(name.as_str(), at)).collect();
     let settings = config(&cluster)
-        .group_id(Some(cluster.name("cancelled-readers").into()))
+        .group_id(cluster.name("cancelled-readers"))
         .enable_auto_commit(false)
         .max_poll_records(23_usize);
     let mut consumer = Consumer::new(settings.clone()).unwrap();

@@ -13,9 +13,8 @@ use crate::consume::{PATIENCE, config, read, topic};
 
 /// A producer of one record a batch, so that those of several lie between each other.
 async fn producer(cluster: &Cluster, id: Option<&str>) -> Producer {
-    let settings = ProducerConfig::new(cluster.bootstrap())
-        .transactional_id(id.map(|id| cluster.name(id).into()))
-        .compression(Compression::Lz4);
+    let mut settings = ProducerConfig::new(cluster.bootstrap()).compression(Compression::Lz4);
+    settings.transactional_id = id.map(|id| cluster.name(id).into());
     let producer = Producer::new(settings).unwrap();
     if id.is_some() {
         producer.init_transactions().await.unwrap();

@@ -212,7 +212,7 @@ async fn without_a_group_there_is_nothing_to_commit_and_nothing_to_subscribe_to(
     for error in [consumer.subscribe(["t"]).unwrap_err(), consumer.commit().await.unwrap_err()] {
         assert!(matches!(&error, Error::Config { key, .. } if &**key == "group.id"), "{error}");
     }
-    let with_group = config(&cluster).group_id(Some(cluster.name("g").into()));
+    let with_group = config(&cluster).group_id(cluster.name("g"));
     let consumer = Consumer::new(with_group).unwrap();
     consumer.assign([TopicPartition::new("t", 0)]).unwrap();
     assert!(matches!(consumer.subscribe(["t"]), Err(Error::Invalid(_))), "either or");
@@ -226,7 +226,7 @@ async fn what_is_committed_by_hand_is_where_the_next_one_begins() {
     let partition = TopicPartition::new(name.as_str(), 0);
     let only = std::slice::from_ref(&partition);
     let settings = config(&cluster)
-        .group_id(Some(cluster.name("g").into()))
+        .group_id(cluster.name("g"))
         .enable_auto_commit(false)
         .isolation_level(IsolationLevel::ReadCommitted)
         .max_poll_records(30_usize);

@@ -27,7 +27,7 @@ const PROTOCOLS: [GroupProtocol; 2] = [GroupProtocol::Classic, GroupProtocol::Co
 
 fn member(cluster: &Cluster, group: &str, protocol: GroupProtocol) -> ConsumerConfig {
     config(cluster)
-        .group_id(Some(group.into()))
+        .group_id(group)
         .group_protocol(protocol)
         .session_timeout(Duration::from_secs(6))
         .heartbeat_interval(Duration::from_millis(200))
@@ -273,7 +273,7 @@ async fn a_static_member_that_comes_back_has_what_it_had() {
         let group = cluster.name(&format!("g-{protocol:?}"));
         let seen = Seen::default();
         let settings = |instance: &str| {
-            member(&cluster, &group, protocol).group_instance_id(Some(instance.into()))
+            member(&cluster, &group, protocol).group_instance_id(instance)
         };
         let first = Reader::start(1, settings("one"), &name, &seen);
         let second = Reader::start(2, settings("two"), &name, &seen);

@@ -19,7 +19,7 @@ use crate::consume::{PATIENCE, config, read, send, topic};
 
 fn member(cluster: &Cluster, group: &str, protocol: GroupProtocol) -> ConsumerConfig {
     config(cluster)
-        .group_id(Some(group.into()))
+        .group_id(group)
         .group_protocol(protocol)
         .heartbeat_interval(Duration::from_millis(300))
         .enable_auto_commit(false)
