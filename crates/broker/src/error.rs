@@ -45,8 +45,8 @@ fn mending(error: &StorageError) -> &'static str {
     let source = match error {
         StorageError::Io { source, .. } => source,
         StorageError::Corrupt { .. } => {
-            return "; put a good copy in its place, or choose another log.dirs (`milena log verify` \
-                    says what is whole)";
+            return "; put a good copy in its place, or choose another log.dirs (`milena log \
+                    verify` says what is whole)";
         }
         _ => return "",
     };

@@ -28,7 +28,8 @@ pub(crate) fn behind(image: &MetadataImage, address: &str) -> Option<String> {
         lower.iter().map(|it| format!("--feature {}={}", it.name, it.max)).collect();
     Some(format!(
         "{}: this directory is older than what the broker can do; `kafka-features \
-         --bootstrap-server {address} upgrade {}` raises it, once nothing older shall read it again",
+         --bootstrap-server {address} upgrade {}` raises it, once nothing older shall read it \
+         again",
         levels.join(", "),
         raise.join(" ")
     ))

@@ -1,6 +1,6 @@
 //! What goes on in the background: old records are deleted, compacted topics cleaned, silent
-//! producers forgotten, logs synced, the controller told where partitions lie. Each has its thread, since a long
-//! compaction must not hold up retention; the rate of compaction is bounded by
+//! producers forgotten, logs synced, the controller told where partitions lie. Each has its thread,
+//! since a long compaction must not hold up retention; the rate of compaction is bounded by
 //! `log.cleaner.io.max.bytes.per.second`. What is set of the cleaner is looked up for every log,
 //! since it may be changed.
 

@@ -1,6 +1,6 @@
-//! Where each partition lies, told to the controller (AssignReplicasToDirs) by a broker with several
-//! log directories. A partition whose directory cannot be opened at the next start must not be begun
-//! anew in another one, and what the metadata say of it decides that.
+//! Where each partition lies, told to the controller (AssignReplicasToDirs) by a broker with
+//! several log directories. A partition whose directory cannot be opened at the next start must not
+//! be begun anew in another one, and what the metadata say of it decides that.
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
