@@ -80,6 +80,12 @@ impl From<Error> for Failure {
         let exit = match &error {
             Error::Config { .. } | Error::Invalid(_) => Exit::Usage,
             Error::Broker { .. } | Error::Unsupported { .. } => Exit::Refused,
+            // It was waited for, since topics may come; they were answered, though.
+            Error::Timeout { last: Some(last), .. }
+                if last.code() == Some(ErrorCode::UnknownTopicOrPartition) =>
+            {
+                Exit::Refused
+            }
             Error::Connection { .. } | Error::Protocol { .. } | Error::Timeout { .. } => {
                 Exit::Unreachable
             }

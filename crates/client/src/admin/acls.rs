@@ -13,7 +13,10 @@ use crate::{
 };
 
 macro_rules! numbered {
-    ($(#[$doc:meta])* $name:ident { $($(#[$variant_doc:meta])* $variant:ident = $number:literal,)* }) => {
+    (
+        $(#[$doc:meta])*
+        $name:ident { $($(#[$variant_doc:meta])* $variant:ident = $number:literal,)* }
+    ) => {
         $(#[$doc])*
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
         #[repr(i8)]
@@ -207,7 +210,8 @@ impl Admin {
         .await
     }
 
-    /// Takes away the rules that filters match: for each filter those that are gone, in their order.
+    /// Takes away the rules that filters match: for each filter those that are gone, in their
+    /// order.
     pub async fn delete_acls(&self, filters: &[AclFilter]) -> Result<Vec<Result<Vec<Acl>>>> {
         let filters = filters.iter().map(|filter| DeleteAclsFilter {
             resource_type_filter: filter.resource_type as i8,

@@ -19,6 +19,7 @@ mod quorum;
 mod quotas;
 mod telemetry;
 mod tokens;
+mod topic_partitions;
 mod topics;
 mod transactions;
 
@@ -39,8 +40,9 @@ pub use offsets::{FoundOffset, OffsetSpec};
 pub use partitions::{MorePartitions, Reassignment};
 pub use producers::ActiveProducer;
 pub use quorum::{Quorum, QuorumReplica, VoterEndpoint};
-pub use quotas::{Quota, QuotaChange, QuotaEntity};
+pub use quotas::{Quota, QuotaChange, QuotaEntity, QuotaFilter};
 pub use tokens::{DelegationToken, Principal};
+pub use topic_partitions::PartitionDescription;
 pub use topics::{CreatedTopic, NewTopic, TopicDescription, TopicPlacement};
 pub use transactions::{
     AbortTransaction, FencedProducer, TransactionDescription, TransactionListing,

@@ -3,6 +3,7 @@
 use milena_protocol::api::{
     AlterClientQuotasRequest, DescribeClientQuotasRequest,
     alter_client_quotas::request::{EntityData, EntryData, OpData},
+    describe_client_quotas::request::ComponentData,
 };
 
 use super::{Admin, Each, To, done};
@@ -34,10 +35,45 @@ pub struct QuotaChange {
     pub values: Vec<(Box<str>, Option<f64>)>,
 }
 
+/// Which names of a kind of entity are meant.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum QuotaFilter {
+    /// This one.
+    Name(Box<str>),
+    /// That for all that have no quota of their own.
+    Default,
+    /// Any.
+    Any,
+}
+
+impl QuotaFilter {
+    /// As Kafka numbers it, with the name.
+    fn wire(&self) -> (i8, Option<&str>) {
+        match self {
+            Self::Name(name) => (0, Some(name)),
+            Self::Default => (1, None),
+            Self::Any => (2, None),
+        }
+    }
+}
+
 impl Admin {
     /// All quotas of clients.
     pub async fn describe_quotas(&self) -> Result<Vec<Quota>> {
-        let request = DescribeClientQuotasRequest { components: Vec::new(), strict: false };
+        self.describe_quotas_of(&[], false).await
+    }
+
+    /// The quotas of entities that have each of these kinds; if it is strict, and no others.
+    pub async fn describe_quotas_of(
+        &self,
+        filters: &[(&str, QuotaFilter)],
+        strict: bool,
+    ) -> Result<Vec<Quota>> {
+        let components = filters.iter().map(|(entity_type, filter)| {
+            let (match_type, r#match) = filter.wire();
+            ComponentData { entity_type, match_type, r#match }
+        });
+        let request = DescribeClientQuotasRequest { components: components.collect(), strict };
         let what = "describe quotas";
         self.ask::<DescribeClientQuotas, _>(what, To::Any, &request, |answer| {
             let message = answer.message()?;

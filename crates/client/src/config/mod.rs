@@ -49,7 +49,11 @@ macro_rules! settings {
 
         impl Default for $name {
             fn default() -> Self {
-                Self { $($nested: Default::default(),)? $($field: $default,)* $($($name_field: None,)*)? }
+                Self {
+                    $($nested: Default::default(),)?
+                    $($field: $default,)*
+                    $($($name_field: None,)*)?
+                }
             }
         }
 
@@ -73,7 +77,8 @@ macro_rules! settings {
 
         impl $crate::config::Keys for $name {
             fn keys() -> Vec<&'static str> {
-                [vec![$($key,)* $($($name_key,)*)?] $(, <$nested_type as $crate::config::Keys>::keys())?].concat()
+                let own = vec![$($key,)* $($($name_key,)*)?];
+                [own $(, <$nested_type as $crate::config::Keys>::keys())?].concat()
             }
 
             fn try_set(&mut self, key: &str, value: &str) -> Option<$crate::error::Result<()>> {

@@ -51,10 +51,11 @@ settings! {
         names {
             /// The group to be a member of, or to commit for.
             "group.id" group_id;
-            /// A name that stays the same over restarts: the group waits for this member to come back,
-            /// until its session ends.
+            /// A name that stays the same over restarts: the group waits for this member to come
+            /// back, until its session ends.
             "group.instance.id" group_instance_id;
-            /// Which of the broker's assignors the group is to use; its own choice if none is named.
+            /// Which of the broker's assignors the group is to use; its own choice if none is
+            /// named.
             "group.remote.assignor" group_remote_assignor;
         }
     }

@@ -21,7 +21,8 @@ type Polling<'c> = Pin<Box<dyn Future<Output = (&'c mut Consumer, Result<Records
 /// All records that a consumer reads, without an end. Made by [`Consumer::stream`].
 ///
 /// ```no_run
-/// # async fn example(mut consumer: milena_client::consumer::Consumer) -> milena_client::Result<()> {
+/// # use milena_client::{Result, consumer::Consumer};
+/// # async fn example(mut consumer: Consumer) -> Result<()> {
 /// let mut records = consumer.stream();
 /// while let Some(record) = records.next().await.transpose()? {
 ///     println!("{} {}: {:?}", record.partition, record.offset, record.value);

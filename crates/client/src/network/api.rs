@@ -60,6 +60,8 @@ apis! {
     DescribeLogDirs api::DescribeLogDirsRequest<'a>, api::DescribeLogDirsResponse<'a>;
     DescribeProducers api::DescribeProducersRequest<'a>, api::DescribeProducersResponse<'a>;
     DescribeQuorum api::DescribeQuorumRequest<'a>, api::DescribeQuorumResponse<'a>;
+    DescribeTopicPartitions
+        api::DescribeTopicPartitionsRequest<'a>, api::DescribeTopicPartitionsResponse<'a>;
     DescribeTransactions
         api::DescribeTransactionsRequest<'a>, api::DescribeTransactionsResponse<'a>;
     DescribeUserScramCredentials

@@ -149,7 +149,8 @@ where
         self.shared.close(limit).await
     }
 
-    /// Makes this producer the only one of its `transactional.id`, so that it can make transactions:
+    /// Makes this producer the only one of its `transactional.id`, so that it can make
+    /// transactions:
     ///
     /// ```no_run
     /// use milena_client::{Remedy, producer::{Producer, ProducerConfig, Record}};

@@ -6,7 +6,8 @@ use milena_client::{
     CommittedOffset, Error, TopicPartition,
     admin::{
         Admin, ConfigChange, ConfigOperation, ConfigResource, ConfigSource, CredentialChange, Each,
-        GroupKind, MorePartitions, NewTopic, OffsetSpec, QuotaChange, ResourceKind, ScramMechanism,
+        GroupKind, MorePartitions, NewTopic, OffsetSpec, QuotaChange, QuotaFilter, ResourceKind,
+        ScramMechanism,
     },
 };
 use milena_client_tests::Cluster;
@@ -239,6 +240,14 @@ async fn quotas_are_set_and_taken_back() {
     change(Some(1e6)).await;
     let values = until(async || look().await).await;
     assert_eq!(values, [("producer_byte_rate".into(), 1e6)]);
+    let named = |filter| [("user", filter)];
+    let by_name = named(QuotaFilter::Name(user.as_str().into()));
+    let found = admin.describe_quotas_of(&by_name, true).await.unwrap();
+    assert_eq!(found.iter().map(|quota| &quota.entity).collect::<Vec<_>>(), [&entity]);
+    let others = admin.describe_quotas_of(&named(QuotaFilter::Default), false).await.unwrap();
+    assert!(others.iter().all(|quota| quota.entity != entity), "{others:?}");
+    let any = admin.describe_quotas_of(&named(QuotaFilter::Any), false).await.unwrap();
+    assert!(any.iter().any(|quota| quota.entity == entity), "{any:?}");
     change(None).await;
     until(async || look().await.is_none().then_some(())).await;
 }

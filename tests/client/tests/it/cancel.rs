@@ -92,8 +92,8 @@ async fn of_transactions() {
     let (cluster, mut impatience) = (Cluster::start().unwrap(), Impatience::new());
     let name = topic(&cluster, "cancelled-transactions", 2).await;
     let group = cluster.name("cancelled-transactions");
-    let settings = ProducerConfig::new(cluster.bootstrap())
-        .transactional_id(cluster.name("cancelled"));
+    let settings =
+        ProducerConfig::new(cluster.bootstrap()).transactional_id(cluster.name("cancelled"));
     let producer = Producer::new(settings).unwrap();
     impatience.insist(|| producer.init_transactions()).await.unwrap();
     let (mut expected, member) = ([const { Vec::new() }; 2], GroupMember::group(&group));

@@ -272,9 +272,8 @@ async fn a_static_member_that_comes_back_has_what_it_had() {
         let name = topic(&cluster, &format!("static-{protocol:?}"), 4).await;
         let group = cluster.name(&format!("g-{protocol:?}"));
         let seen = Seen::default();
-        let settings = |instance: &str| {
-            member(&cluster, &group, protocol).group_instance_id(instance)
-        };
+        let settings =
+            |instance: &str| member(&cluster, &group, protocol).group_instance_id(instance);
         let first = Reader::start(1, settings("one"), &name, &seen);
         let second = Reader::start(2, settings("two"), &name, &seen);
         until("two share", || is_shared(&[&first, &second], 4)).await;

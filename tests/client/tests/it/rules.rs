@@ -5,7 +5,7 @@ use milena_client::{
     Error, Result, TopicPartition,
     admin::{
         Acl, AclFilter, AclOperation, AclPatternType, AclPermission, AclResourceType, Admin,
-        LogDir, NewTopic, Principal, VoterEndpoint,
+        LogDir, NewTopic, PartitionDescription, Principal, VoterEndpoint,
     },
 };
 use milena_client_tests::Cluster;
@@ -81,6 +81,36 @@ async fn voters_of_the_configuration_stay_and_who_was_never_there_is_not_forgott
             assert!(matches!(error, Error::Unsupported { .. }), "{error}");
         }
     }
+}
+
+#[tokio::test]
+async fn partitions_are_told_page_by_page() {
+    let cluster = Cluster::start().unwrap();
+    let (admin, large) = (admin(&cluster), cluster.name("large"));
+    let (small, missing) = (cluster.name("small"), cluster.name("missing"));
+    // More than one answer holds; Kafka makes files for each, so there are fewer.
+    let count = if cluster.is_embedded() { 2_500 } else { 25 };
+    let topics = [NewTopic::new(&large).partitions(count), NewTopic::new(&small).partitions(3)];
+    admin.create_topics(&topics).await.unwrap();
+    let told = loop {
+        let told = admin.describe_partitions(&[&small, &missing, &large]).await.unwrap();
+        let led =
+            |all: &Vec<PartitionDescription>| all.iter().all(|it| it.partition.leader.is_some());
+        if told.iter().all(|(_, all)| all.as_ref().map_or(true, led)) && told[2].1.is_ok() {
+            break told;
+        }
+    };
+    let counts: Vec<_> =
+        told.iter().map(|(name, all)| (&**name, all.as_ref().map_or(0, Vec::len))).collect();
+    assert_eq!(counts, [(&*large, count as usize), (&*missing, 0), (&*small, 3)]);
+    assert_eq!(
+        told[1].1.as_ref().unwrap_err().code().unwrap().name(),
+        "UNKNOWN_TOPIC_OR_PARTITION"
+    );
+    let all = told[0].1.as_ref().unwrap();
+    assert!(all.iter().zip(0..).all(|(it, index)| it.partition.index == index));
+    assert!(all.iter().all(|it| it.eligible.is_empty() && it.partition.in_sync.len() == 1));
+    admin.delete_topics(&[&large, &small]).await.unwrap();
 }
 
 #[tokio::test]

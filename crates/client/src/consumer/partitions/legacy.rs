@@ -50,7 +50,7 @@ mod test {
     };
     use super::*;
 
-    /// What Kafka's own classes wrote, and the records in it; `tests/oracle/run.sh` asks them again.
+    /// What Kafka's own classes wrote, and the records in it; `tests/oracle/run.sh` asks again.
     const FIXTURE: &[u8] = include_bytes!("../../../../protocol/tests/fixtures/batches.jsonl.zst");
 
     fn old_lines() -> Vec<Value> {
