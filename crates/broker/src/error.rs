@@ -1,15 +1,23 @@
 //! Why a broker does not start, in words that say what to do.
 
-use std::io::{self, ErrorKind};
+use std::{
+    io::{self, ErrorKind},
+    path::PathBuf,
+};
 
-use milena_storage::StorageError;
+use milena_storage::{StorageError, TopicPartition};
 
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     #[error("{error}{advice}", error = .0, advice = mending(.0))]
     Storage(#[from] StorageError),
-    #[error(transparent)]
+    #[error("{error}{advice}", error = .0, advice = mending_metadata(.0))]
     Metadata(#[from] milena_metadata::StartError),
+    #[error(
+        "log directory {} holds {partition} but no metadata that could know it; put \
+         __cluster_metadata-0 back, or choose another log.dirs", directory.display()
+    )]
+    NoMetadata { directory: PathBuf, partition: TopicPartition },
     #[error("cannot listen on {address}: {source}; {}", another(.source))]
     Port { address: String, source: io::Error },
     #[error(
@@ -37,6 +45,16 @@ fn another(source: &io::Error) -> &'static str {
             "it is no address of this machine: name one of its own in listeners, or none to listen \
              on all, and in advertised.listeners the one that clients reach"
         }
+    }
+}
+
+/// What to do where the metadata cannot be read; other errors say it themselves.
+fn mending_metadata(error: &milena_metadata::StartError) -> &'static str {
+    match error {
+        milena_metadata::StartError::Quorum(_) => {
+            "; put a good copy of __cluster_metadata-0 in its place (in the first of log.dirs)"
+        }
+        _ => "",
     }
 }
 

@@ -17,7 +17,7 @@ use milena_metadata::{
     image::{ClientQuotas, Endpoint},
     quorum::preview,
 };
-use milena_protocol::Uuid;
+use milena_protocol::{Offset, Uuid};
 use milena_storage::{
     DirectoryConfig, DirectoryIdentity, FirstLog, Log, LogDirectory, OpenOptions, StorageError,
     TopicPartition, Workers, check_directories,
@@ -372,7 +372,28 @@ fn open_directories(
             }
         }
     }
+    if let Err(error) = with_metadata(&directories) {
+        close_again(&directories);
+        return Err(error);
+    }
     Ok(directories)
+}
+
+/// A cluster without metadata knows no partition: all that there are would be set aside.
+fn with_metadata(directories: &[Arc<LogDirectory>]) -> Result<(), StartError> {
+    let metadata_log = TopicPartition { topic: METADATA_TOPIC.into(), partition: 0 };
+    let metadata = directories.first().and_then(|first| first.log(&metadata_log));
+    if metadata.is_some_and(|log| log.appended_end() > Offset::ZERO) {
+        return Ok(());
+    }
+    for directory in directories {
+        let logs = directory.logs();
+        if let Some(log) = logs.iter().find(|log| *log.name().topic != *METADATA_TOPIC) {
+            let (directory, partition) = (directory.path().to_owned(), log.name().clone());
+            return Err(StartError::NoMetadata { directory, partition });
+        }
+    }
+    Ok(())
 }
 
 /// After a start that failed: as they were, without a journal.

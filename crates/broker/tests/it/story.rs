@@ -1,5 +1,8 @@
 //! What a first user does, from creating a topic to reading it again after a restart.
 
+use std::path::Path;
+
+use milena_env::Disk;
 use milena_protocol::{ErrorCode, api::ApiKey};
 
 use crate::{
@@ -86,4 +89,30 @@ fn an_answer_to_a_fetch_is_no_larger_than_fetch_max_bytes_save_its_first_batch()
     client.produce("news", 0, &batch(&["y".repeat(5000)]));
     let read = |client: &mut client::Client, from| client.fetch("news", 0, from).values().len();
     assert_eq!((read(&mut client, 0), read(&mut client, 4), read(&mut client, 5)), (2, 1, 1));
+}
+
+#[test]
+fn a_partition_that_the_metadata_do_not_know_is_set_aside_and_kept() {
+    let mut rig = Rig::start("");
+    let mut client = rig.client();
+    client.create_topic("known", 1, &[]);
+    client.create_topic("moved", 1, &[]);
+    for topic in ["known", "moved"] {
+        client.produce(topic, 0, &batch(&["value"]));
+    }
+    rig.stop();
+    {
+        let disk: &dyn Disk = &*rig.disk;
+        disk.rename(Path::new("/data/moved-0"), Path::new("/data/stranger-0")).unwrap();
+        let whose = b"version: 0\ntopic_id: AAAAAAAAAAAAAAAAAAAAbw\n";
+        disk.replace(Path::new("/data/stranger-0/partition.metadata"), whose).unwrap();
+    }
+    rig.start_again().unwrap();
+    assert_eq!(rig.client().read_all("known", 0, 0).unwrap().len(), 1);
+    let disk: &dyn Disk = &*rig.disk;
+    let names = disk.list(Path::new("/data")).unwrap().into_iter().map(|entry| entry.name);
+    let strays: Vec<String> = names.filter(|name| name.ends_with("-stray")).collect();
+    assert!(strays.len() == 1 && strays[0].starts_with("stranger-0."), "{strays:?}");
+    let log = Path::new("/data").join(&strays[0]).join("00000000000000000000.log");
+    assert!(disk.read(&log).unwrap().ends_with(b"value\0"));
 }

@@ -167,6 +167,31 @@ fn what_a_start_that_fails_had_opened_is_closed_again() {
     assert!(!left.keys().any(is_journal), "{:?}", left.keys());
 }
 
+#[test]
+fn partitions_whose_metadata_are_lost_are_not_set_aside() {
+    let folder = Folder::new("start-lost");
+    let data = folder.path().join("milena-data");
+    let (child, out, line) = ready(&mut serve(folder.path(), &[]));
+    let address = line.split_whitespace().nth(1).unwrap().parse().unwrap();
+    let mut client = Client::connect(address).unwrap();
+    client.create_topic("t", 1, &[]);
+    client.produce("t", 0, &batch(&["one"]));
+    assert_eq!(stop(child, out, Signal::TERM).0, Some(0));
+    fs::rename(data.join("__cluster_metadata-0"), folder.path().join("elsewhere")).unwrap();
+    let said = refused(folder.path(), &[]);
+    assert!(said.contains("holds t-0 but no metadata"), "{said}");
+    assert!(said.contains("put __cluster_metadata-0 back"), "{said}");
+    fs::rename(folder.path().join("elsewhere"), data.join("__cluster_metadata-0")).unwrap();
+    let (child, out, line) = ready(&mut serve(folder.path(), &[]));
+    let address = line.split_whitespace().nth(1).unwrap().parse().unwrap();
+    let read = Client::connect(address).unwrap().read_all("t", 0, 0).unwrap();
+    assert_eq!(read, [(0, b"one".to_vec())]);
+    assert_eq!(stop(child, out, Signal::TERM).0, Some(0));
+    fs::write(data.join("__cluster_metadata-0/quorum-state"), "bits").unwrap();
+    let said = refused(folder.path(), &[]);
+    assert!(said.contains("put a good copy of __cluster_metadata-0 in its place"), "{said}");
+}
+
 /// Every command that the README shows, as it stands there, in the folder of the broker.
 #[test]
 fn the_commands_of_the_readme_work() {
