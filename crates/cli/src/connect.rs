@@ -46,7 +46,7 @@ pub(crate) struct Cluster {
     client_settings: Vec<String>,
     /// Print JSON.
     #[arg(long, global = true, help_heading = HEADING)]
-    json: bool,
+    pub(crate) json: bool,
 }
 
 impl Cluster {

@@ -77,7 +77,9 @@ fn run() -> Result<()> {
     let Arguments { cluster, command } = Arguments::parse();
     match &command {
         Command::Serve(arguments) => {
-            serve::run(arguments).map_err(|error| Failure::new(Exit::Failed, error.to_string()))
+            let logs_json = cluster.json;
+            serve::run(arguments, logs_json)
+                .map_err(|error| Failure::new(Exit::Failed, error.to_string()))
         }
         Command::Produce(arguments) => produce::run(arguments, &cluster),
         Command::Consume(arguments) => consume::run(arguments, &cluster),

@@ -41,13 +41,14 @@ pub(crate) enum Error {
     TooLate,
 }
 
-pub(crate) fn run(arguments: &Arguments) -> Result<(), Error> {
+/// `logs_json` asks for lines of JSON whatever the settings say.
+pub(crate) fn run(arguments: &Arguments, logs_json: bool) -> Result<(), Error> {
     let clock: Arc<dyn Clock> = Arc::new(RealClock);
     let started = clock.monotonic();
     let disk: Arc<dyn Disk> = Arc::new(RealDisk);
     let entries = read(&*disk, arguments)?;
     let (config, warnings) = ServerConfig::parse(&entries)?;
-    logging::start(config.node.logs_json);
+    logging::start(logs_json || config.node.logs_json);
     for warning in warnings {
         tracing::warn!("{warning}");
     }

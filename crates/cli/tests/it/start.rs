@@ -100,12 +100,17 @@ fn its_log_is_for_people_or_for_programs() {
     let warning = "override 2: num.partition is unknown and has no effect; did you mean \
                    num.partitions?";
     assert!(log.lines().next().unwrap().ends_with(&format!("WARN {warning}")), "{log}");
-    let (child, out, _) = ready(&mut serve(folder.path(), &[unknown, "milena.log.format=json"]));
-    let (.., log) = stop(child, out, Signal::TERM);
-    let lines: Vec<serde_json::Value> =
-        log.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-    assert_eq!((&lines[0]["level"], &lines[0]["message"]), (&"WARN".into(), &warning.into()));
-    assert_eq!(lines.last().unwrap()["message"], "stopped");
+    let by_setting = serve(folder.path(), &[unknown, "milena.log.format=json"]);
+    let mut by_option = serve(folder.path(), &[unknown]);
+    by_option.arg("--json");
+    for mut asked in [by_setting, by_option] {
+        let (child, out, _) = ready(&mut asked);
+        let (.., log) = stop(child, out, Signal::TERM);
+        let lines: Vec<serde_json::Value> =
+            log.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        assert_eq!((&lines[0]["level"], &lines[0]["message"]), (&"WARN".into(), &warning.into()));
+        assert_eq!(lines.last().unwrap()["message"], "stopped");
+    }
 }
 
 #[test]
