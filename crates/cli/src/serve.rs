@@ -4,10 +4,13 @@ use std::{io::Write, path::PathBuf, sync::Arc, time::Duration};
 
 use milena_broker::{Outside, Server, StartError, StorageError};
 use milena_config::{ConfigError, Entry, ServerConfig, properties};
-use milena_env::{Clock, Disk, Random, RealClock, RealDisk, spawn_thread};
+use milena_env::{Clock, Disk, Random, RealClock, RealDisk, descriptors, spawn_thread};
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::logging;
+
+/// As many segments as a log directory keeps open, and some thousand connections.
+const DESCRIPTORS: u16 = 12_000;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
@@ -45,6 +48,7 @@ pub(crate) enum Error {
 pub(crate) fn run(arguments: &Arguments, logs_json: bool) -> Result<(), Error> {
     let clock: Arc<dyn Clock> = Arc::new(RealClock);
     let started = clock.monotonic();
+    descriptors::reserve(DESCRIPTORS);
     let disk: Arc<dyn Disk> = Arc::new(RealDisk);
     let entries = read(&*disk, arguments)?;
     let (config, warnings) = ServerConfig::parse(&entries)?;

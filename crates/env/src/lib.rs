@@ -6,6 +6,7 @@
 
 pub mod clock;
 mod collections;
+pub mod descriptors;
 pub mod disk;
 pub mod memory;
 #[cfg(feature = "net")]
