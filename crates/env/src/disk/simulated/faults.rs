@@ -44,6 +44,12 @@ impl SimulatedDisk {
         self.machine.lock().mutations
     }
 
+    /// How many calls there were so far, of whatever kind: for a test that bounds what a start asks
+    /// of the disk.
+    pub fn calls(&self) -> u64 {
+        self.machine.lock().calls
+    }
+
     /// Whether the power went by [`crash_after`](Self::crash_after) or a torn write.
     pub fn is_power_off(&self) -> bool {
         !self.machine.lock().power_is_on

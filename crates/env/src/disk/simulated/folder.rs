@@ -46,21 +46,25 @@ pub(super) struct Folder {
     /// What the device knows.
     pub(super) durable: Names,
     pub(super) changes: Vec<Change>,
+    /// Which of all changes on the machine was the last of its names.
+    pub(super) changed_at: u64,
 }
 
 impl Folder {
-    pub(super) fn put(&mut self, name: &str, node: Node) {
+    pub(super) fn put(&mut self, name: &str, node: Node, now: u64) {
+        self.changed_at = now;
         self.names.insert(name.to_owned(), node.clone());
         self.changes.push(Change::Put { name: name.to_owned(), node, from: None });
     }
 
-    pub(super) fn remove(&mut self, name: &str) {
+    pub(super) fn remove(&mut self, name: &str, now: u64) {
+        self.changed_at = now;
         if let Some(node) = self.names.remove(name) {
             self.changes.push(Change::Remove { name: name.to_owned(), node });
         }
     }
 
-    pub(super) fn rename(&mut self, from: &str, to: &str) -> io::Result<()> {
+    pub(super) fn rename(&mut self, from: &str, to: &str, now: u64) -> io::Result<()> {
         let node = self.names.get(from).ok_or(io::ErrorKind::NotFound)?.clone();
         if from == to {
             return Ok(());
@@ -73,6 +77,7 @@ impl Folder {
             }
             _ => {}
         }
+        self.changed_at = now;
         self.names.remove(from);
         self.names.insert(to.to_owned(), node.clone());
         let from = Some(from.to_owned());
@@ -81,13 +86,13 @@ impl Folder {
     }
 
     /// Takes everything out, from the leaves up.
-    pub(super) fn empty(&mut self) {
+    pub(super) fn empty(&mut self, now: u64) {
         let names: Vec<String> = self.names.keys().cloned().collect();
         for name in names {
             if let Some(Node::Folder(folder)) = self.names.get(&name) {
-                lock(folder).empty();
+                lock(folder).empty(now);
             }
-            self.remove(&name);
+            self.remove(&name, now);
         }
     }
 

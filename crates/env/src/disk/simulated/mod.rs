@@ -100,6 +100,7 @@ struct State {
     power_is_on: bool,
     locks: BTreeSet<PathBuf>,
     mutations: u64,
+    calls: u64,
     trace: u64,
 }
 
@@ -114,6 +115,7 @@ impl SimulatedDisk {
             power_is_on: true,
             locks: BTreeSet::new(),
             mutations: 0,
+            calls: 0,
             trace: seed,
         };
         let machine = Machine { state: Mutex::new(state), changed: Condvar::new() };
@@ -189,6 +191,7 @@ impl Machine {
         if state.process != process || !state.power_is_on {
             return Err(power_off());
         }
+        state.calls += 1;
         let fate = state.script.decide(operation, path);
         if operation.mutates() {
             state.mutations += 1;
@@ -212,7 +215,7 @@ impl Machine {
 impl State {
     /// A made-up time that no two changes share.
     fn now(&self) -> SystemTime {
-        UNIX_EPOCH + Duration::from_secs(1_767_225_600) + Duration::from_millis(self.mutations)
+        time_of(self.mutations)
     }
 
     /// How many more pages fit.
@@ -234,9 +237,13 @@ impl State {
         let (folder, name) = find_parent(&self.root, path)?;
         let random = Random::from_seed(hash(&(self.seed, path, self.process)));
         let file = Arc::new(Mutex::new(Content::new(random, self.now())));
-        lock(&folder).put(name, Node::File(Arc::clone(&file)));
+        lock(&folder).put(name, Node::File(Arc::clone(&file)), self.mutations);
         Ok(file)
     }
+}
+
+fn time_of(mutation: u64) -> SystemTime {
+    UNIX_EPOCH + Duration::from_secs(1_767_225_600) + Duration::from_millis(mutation)
 }
 
 fn hash(value: &impl Hash) -> u64 {
@@ -297,8 +304,9 @@ impl Disk for SimulatedDisk {
                     let content = lock(&file);
                     Metadata { len: content.len, is_dir: false, modified: content.modified }
                 }
-                Node::Folder(_) => {
-                    Metadata { len: PAGE as u64, is_dir: true, modified: state.now() }
+                Node::Folder(folder) => {
+                    let modified = time_of(lock(&folder).changed_at);
+                    Metadata { len: PAGE as u64, is_dir: true, modified }
                 }
             })
         })
@@ -327,7 +335,8 @@ impl Disk for SimulatedDisk {
                     Some(Node::File(_)) => return Err(io::ErrorKind::AlreadyExists.into()),
                     None => {
                         let inner = FolderNode::default();
-                        lock(&folder).put(name, Node::Folder(Arc::clone(&inner)));
+                        let made = Node::Folder(Arc::clone(&inner));
+                        lock(&folder).put(name, made, state.mutations);
                         inner
                     }
                 };
@@ -345,7 +354,7 @@ impl Disk for SimulatedDisk {
             if !Arc::ptr_eq(&folder, &other) {
                 return Err(io::ErrorKind::CrossesDevices.into());
             }
-            lock(&folder).rename(from, to)
+            lock(&folder).rename(from, to, state.mutations)
         })
     }
 
@@ -356,7 +365,7 @@ impl Disk for SimulatedDisk {
             if matches!(find(&state.root, path)?, Node::Folder(_)) {
                 return Err(io::ErrorKind::IsADirectory.into());
             }
-            lock(&folder).remove(name);
+            lock(&folder).remove(name, state.mutations);
             Ok(())
         })
     }
@@ -365,9 +374,9 @@ impl Disk for SimulatedDisk {
         self.run(Operation::Remove, dir, |state, fate| {
             fate.check()?;
             let emptied = find_folder(&state.root, dir)?;
-            lock(&emptied).empty();
+            lock(&emptied).empty(state.mutations);
             let (folder, name) = find_parent(&state.root, dir)?;
-            lock(&folder).remove(name);
+            lock(&folder).remove(name, state.mutations);
             Ok(())
         })
     }
