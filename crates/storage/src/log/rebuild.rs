@@ -1,13 +1,13 @@
 //! Getting back from the batches what no file says: producers, and what their markers decided.
 //!
 //! It reads headers and control batches alone, from the newest sound snapshot on, and never decides
-//! where a log ends: `open` has done that before.
+//! where a log ends: `stands` has done that before.
 
 use std::{collections::BTreeSet, sync::Arc};
 
 use milena_protocol::Offset;
 
-use super::{Segments, append::read_marker, files::store_lazily, open::snapshots_of};
+use super::{Segments, append::read_marker, files::store_lazily, listed::snapshots_of};
 use crate::{
     config::LogConfig,
     directory::Shared,
