@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 pub mod checkpoints;
+mod clean_stop;
 mod compaction;
 pub mod config;
 mod directory;

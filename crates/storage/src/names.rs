@@ -16,6 +16,7 @@ pub const LOG_START_OFFSETS: &str = "log-start-offset-checkpoint";
 pub const HIGH_WATERMARKS: &str = "replication-offset-checkpoint";
 pub const CLEANER_OFFSETS: &str = "cleaner-offset-checkpoint";
 pub const BOOTSTRAP: &str = "bootstrap.checkpoint";
+pub const CLEAN_STOP: &str = "milena-clean-stop";
 pub const LEADER_EPOCHS: &str = "leader-epoch-checkpoint";
 pub const PARTITION_METADATA: &str = "partition.metadata";
 /// Kafka's folder for indexes of tiered segments, the only one that is no partition's.
@@ -24,7 +25,7 @@ pub const REMOTE_INDEX_CACHE: &str = "remote-log-index-cache";
 pub const TEMPORARY: &str = ".tmp";
 
 /// The files that a log directory may hold beside its partitions and the journal.
-pub const LOG_DIR_FILES: [&str; 8] = [
+pub const LOG_DIR_FILES: [&str; 9] = [
     META_PROPERTIES,
     LOCK,
     CLEAN_SHUTDOWN,
@@ -33,6 +34,7 @@ pub const LOG_DIR_FILES: [&str; 8] = [
     HIGH_WATERMARKS,
     CLEANER_OFFSETS,
     BOOTSTRAP,
+    CLEAN_STOP,
 ];
 
 const OFFSET_DIGITS: usize = 20;

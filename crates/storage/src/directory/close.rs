@@ -1,10 +1,10 @@
 //! The clean stop: everything is synced, Kafka's checkpoint files are written, the journal is
 //! removed. Apache Kafka may open the directory next.
 
-use std::sync::PoisonError;
+use std::sync::{Arc, PoisonError};
 
 use super::LogDirectory;
-use crate::{checkpoints, error::StorageError};
+use crate::{checkpoints, clean_stop::CleanStop, error::StorageError, log::Log};
 
 impl LogDirectory {
     /// Stops. Appends are refused from here on; what was appended before becomes durable first.
@@ -34,11 +34,24 @@ impl LogDirectory {
         shared.checkpoint()?;
         shared.store_recovery_points()?;
         shared.store_starts()?;
+        self.note(&logs, broker_epoch)?;
         let Some(mut writer) = shared.take_writer() else { return Ok(()) };
         // In this order a crash in between leaves an empty ring or none, never a full one beside
         // the mark of a clean stop.
         writer.seal()?;
         checkpoints::CleanShutdown::store(&*shared.disk, &shared.path, broker_epoch)?;
         writer.remove()
+    }
+
+    /// Notes what the next start would have to read many files for. Nothing else may change in the
+    /// logs' folders from here on.
+    fn note(&self, logs: &[Arc<Log>], broker_epoch: i64) -> Result<(), StorageError> {
+        let disk = &*self.shared.disk;
+        let noted = logs.iter().filter_map(|log| Some((log.name().clone(), log.noted(disk)?)));
+        let stop = CleanStop { logs: noted.collect() };
+        stop.store(disk, self.path(), broker_epoch).or_else(|error| {
+            tracing::warn!(%error, "the next start will take longer");
+            CleanStop::forget(disk, self.path())
+        })
     }
 }

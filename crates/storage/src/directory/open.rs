@@ -13,6 +13,7 @@ use milena_protocol::{Offset, Uuid};
 use super::{DirectoryIdentity, LogDirectory, Shared};
 use crate::{
     checkpoints,
+    clean_stop::CleanStop,
     config::{DirectoryConfig, LogConfig},
     error::StorageError,
     journal::{
@@ -100,10 +101,14 @@ impl LogDirectory {
         let ring_files = Arc::clone(&ring.files);
         shared.set_writer(Writer::new(ring));
 
-        let found = Survey::of(&options, &shared)?;
+        let mut found = Survey::of(&options, &shared)?;
+        if let Some(stopped) = stopped {
+            found.noted = CleanStop::load(&**disk, path, stopped.broker_epoch);
+        }
         let logs = found.open_logs(&options, was_clean, had_ring, &touched)?;
         shared.cleaned.load(&shared, |name| logs.contains_key(name))?;
         *shared.logs.write().unwrap_or_else(PoisonError::into_inner) = logs;
+        CleanStop::forget(&**disk, path)?;
         if was_clean {
             checkpoints::forget_clean_shutdown(&**disk, path)?;
         }
@@ -184,6 +189,8 @@ struct Survey<'a> {
     folders: Vec<(TopicPartition, PathBuf)>,
     recovery_points: BTreeMap<TopicPartition, Offset>,
     starts: BTreeMap<TopicPartition, Offset>,
+    /// What the clean stop says of the logs, if there was one.
+    noted: CleanStop,
 }
 
 impl<'a> Survey<'a> {
@@ -212,6 +219,7 @@ impl<'a> Survey<'a> {
             folders,
             recovery_points: offsets(disk, &path.join(names::RECOVERY_POINTS))?,
             starts: offsets(disk, &path.join(names::LOG_START_OFFSETS))?,
+            noted: CleanStop::default(),
         })
     }
 
@@ -234,17 +242,25 @@ impl<'a> Survey<'a> {
             } else {
                 Left::Unproven
             };
-            let metadata = path.join(names::PARTITION_METADATA);
-            let topic_id = partition_metadata::load(&*options.disk, &metadata)?;
-            let opening = Opening {
+            let noted = self.noted.logs.get(name).filter(|_| left == Left::Clean);
+            let mut opening = Opening {
                 name: name.clone(),
-                topic_id: topic_id.unwrap_or(Uuid::ZERO),
+                topic_id: noted.map_or(Uuid::ZERO, |noted| noted.topic_id),
                 config,
                 left,
                 recovery_point: self.recovery_points.get(name).copied().unwrap_or(Offset::ZERO),
                 start: self.starts.get(name).copied().unwrap_or(Offset::ZERO),
             };
-            Log::open(self.shared, Folder::new(path, true), opening).map(|log| (name.clone(), log))
+            let folder = || Folder::new(path, true);
+            if let Some(noted) = noted
+                && let Some(log) = Log::resume(self.shared, folder(), &opening, noted)
+            {
+                return Ok((name.clone(), log));
+            }
+            let metadata = path.join(names::PARTITION_METADATA);
+            let topic_id = partition_metadata::load(&*options.disk, &metadata)?;
+            opening.topic_id = topic_id.unwrap_or(Uuid::ZERO);
+            Log::open(self.shared, folder(), opening).map(|log| (name.clone(), log))
         };
         let mut early = None;
         if let Some(first) = &options.first

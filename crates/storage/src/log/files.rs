@@ -134,6 +134,10 @@ impl Log {
         let path = self.folder.file(end, FileKind::ProducerSnapshot);
         if shared.disk.metadata(&path).is_err() {
             store_lazily(shared, path, &snapshot)?;
+            // That of the last stop is of no use any more, unless a segment begins there.
+            let segments = self.segments.load();
+            let is_base = |at| segments.iter().any(|segment| segment.base_offset() == at);
+            self.remove_snapshots(shared, |at| at != end && !is_base(at))?;
         }
         Ok(())
     }

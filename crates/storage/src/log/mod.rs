@@ -18,6 +18,7 @@ mod proof;
 mod read;
 mod read_committed;
 mod rebuild;
+mod resume;
 mod retention;
 mod stands;
 mod state;

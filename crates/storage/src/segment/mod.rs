@@ -360,6 +360,12 @@ impl Segment {
             Transactions::InMemory(index);
     }
 
+    /// Whether its transaction index has a file, or gets one when it is saved.
+    pub(crate) fn has_transactions(&self) -> bool {
+        let state = self.transactions.lock().unwrap_or_else(PoisonError::into_inner);
+        !matches!(*state, Transactions::InMemory(None))
+    }
+
     /// Forgets the index, before it is built anew from the log.
     pub(crate) fn forget_transactions(&self) {
         self.transactions_missing.store(false, Ordering::Release);

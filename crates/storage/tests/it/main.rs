@@ -7,6 +7,7 @@ mod follower;
 mod kafka_data;
 mod model;
 mod relocate;
+mod resume;
 mod rig;
 mod rolls;
 mod story;

@@ -51,6 +51,7 @@ fn a_clean_stop_leaves_a_plain_directory_and_everything_in_it() {
             ".lock",
             "log-start-offset-checkpoint",
             "meta.properties",
+            "milena-clean-stop",
             "orders-0",
             "recovery-point-offset-checkpoint",
         ]

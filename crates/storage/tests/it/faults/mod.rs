@@ -11,9 +11,9 @@ mod fault_15_derived_files_lost;
 mod fault_16_failed_fsync;
 mod fault_17_disk_full;
 mod fault_24_retry_after_restart;
-mod history;
-mod machine;
-mod workload;
+pub(crate) mod history;
+pub(crate) mod machine;
+pub(crate) mod workload;
 
 use std::{env, ops::Range, panic};
 
