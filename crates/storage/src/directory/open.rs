@@ -43,6 +43,10 @@ pub enum Workers {
     Caller,
 }
 
+/// How long a start may take until the journal gets its first file of its proper size, unless a
+/// burst needs it before. Those zeros would hold up the syncs of the start.
+const SETTLING: Duration = Duration::from_millis(500);
+
 /// What is needed to open a log directory.
 #[expect(missing_debug_implementations, reason = "it holds a function")]
 pub struct OpenOptions<'a> {
@@ -132,10 +136,9 @@ impl LogDirectory {
         let directory = Arc::downgrade(self);
         let shared = Arc::clone(&self.shared);
         let checkpoint = spawn_thread("checkpoint", move || {
+            let mut wanted = shared.dirty.wait(SETTLING);
             // Many threads opened logs, and threw away what they read.
             milena_env::memory::give_back();
-            // The first file of its proper size is made right away, off the way of the start.
-            let mut wanted = true;
             let mut next_points = shared.clock.monotonic() + CHECKPOINT_INTERVAL;
             while wanted {
                 let Some(directory) = directory.upgrade() else { return };
