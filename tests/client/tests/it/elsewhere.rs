@@ -279,6 +279,29 @@ async fn a_leader_that_has_lost_nothing_costs_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn when_no_broker_is_left_where_it_was_it_begins_anew_where_it_began() {
+    let state = State { log: vec![1; 10], leader_epoch: 1, ..State::default() };
+    let (cluster, _) = cluster(state).await;
+    // Whoever is asked first is none of the brokers.
+    let first = Scripted::listen().await.unwrap();
+    let bootstrap = first.address().unwrap().to_string();
+    let told = Arc::clone(&cluster);
+    first.serve(&APIS, move |request| match request.api {
+        ApiKey::Metadata => Some(told.lock().unwrap().metadata(request)),
+        other => panic!("{other:?}"),
+    });
+    // All brokers are where nobody is any more, as after a move to other addresses.
+    let nobody = Scripted::listen().await.unwrap().address().unwrap();
+    let here = std::mem::replace(&mut cluster.lock().unwrap().brokers, vec![nobody; 2]);
+    let mut consumer = consumer(&bootstrap, OffsetReset::Earliest, "");
+    let polled = consumer.poll(Duration::from_millis(300)).await.unwrap();
+    assert!(polled.is_empty());
+    cluster.lock().unwrap().brokers = here;
+    assert_eq!(values(&mut consumer, 10).await[9], "9 of 1");
+    consumer.close().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_reader_goes_to_the_replica_nearby_and_back_when_that_has_not_got_it() {
     let state = State {
         log: vec![1; 10],
