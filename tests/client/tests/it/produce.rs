@@ -1,6 +1,7 @@
 //! Sending records.
 
 use std::{
+    collections::BTreeMap,
     sync::{Arc, Mutex},
     time::Duration,
 };
@@ -8,8 +9,8 @@ use std::{
 use milena_client::{
     Error,
     producer::{
-        Acks, Compression, Interceptor, NumberSerializer, Producer, ProducerConfig, Record,
-        RecordMetadata, RoundRobin, StringSerializer, partition_of,
+        Acks, Compression, Interceptor, JsonSerializer, NumberSerializer, Producer, ProducerConfig,
+        Record, RecordMetadata, RoundRobin, StringSerializer, partition_of,
     },
 };
 use milena_client_tests::{Cluster, Stored, Wire};
@@ -203,6 +204,19 @@ async fn keys_and_values_of_other_types_are_written_as_kafkas_serializers_do() {
     let stored = wire.read(&name, 0).await.unwrap();
     assert_eq!(stored[0].key.as_deref(), Some(&[0, 0, 0, 0, 0, 0, 1, 2][..]));
     assert_eq!(value(&stored[0]), "é");
+}
+
+#[tokio::test]
+async fn values_of_any_type_are_written_as_json() {
+    let cluster = Cluster::start().unwrap();
+    let (name, mut wire) = topic(&cluster, "json", 1).await;
+    let producer: Producer<str, BTreeMap<String, Vec<u32>>> =
+        Producer::typed(config(&cluster), StringSerializer, JsonSerializer).build().unwrap();
+    let value = BTreeMap::from([("sums".to_owned(), vec![3, 4])]);
+    let record = Record::to(&name).key("a").value(&value);
+    producer.send(record).await.unwrap().await.unwrap();
+    let stored = wire.read(&name, 0).await.unwrap().remove(0);
+    assert_eq!(stored.value.unwrap(), br#"{"sums":[3,4]}"#);
 }
 
 #[tokio::test]
