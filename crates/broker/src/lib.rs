@@ -18,6 +18,7 @@ mod fetch;
 mod housekeeping;
 mod limits;
 mod log_config;
+mod log_directories;
 mod network;
 mod partition;
 mod producer_ids;

@@ -1,27 +1,17 @@
 //! The life of a broker: start, serve, stop.
 
-use std::{
-    net::SocketAddr,
-    path::{Path, PathBuf},
-    sync::{Arc, OnceLock},
-    thread::JoinHandle,
-    time::Duration,
-};
+use std::{net::SocketAddr, sync::Arc, thread::JoinHandle, time::Duration};
 
 use arc_swap::ArcSwap;
 use milena_config::ServerConfig;
 use milena_env::{Clock, Disk, Random};
 use milena_metadata::{
-    BrokerOptions, METADATA_TOPIC, MetadataNode, NodeOptions,
+    BrokerOptions, MetadataNode, NodeOptions,
     controller::ControllerOptions,
     image::{ClientQuotas, Endpoint},
-    quorum::preview,
 };
-use milena_protocol::{Offset, Uuid};
-use milena_storage::{
-    DirectoryConfig, DirectoryIdentity, FirstLog, Log, LogDirectory, OpenOptions, StorageError,
-    TopicPartition, Workers, check_directories,
-};
+use milena_protocol::Uuid;
+use milena_storage::{LogDirectory, StorageError};
 use tokio::sync::oneshot;
 
 use crate::{
@@ -33,7 +23,7 @@ use crate::{
     features,
     fetch::SessionCache,
     housekeeping::Housekeeping,
-    log_config::{log_config, topic_config},
+    log_directories,
     network::{
         budget::Budget,
         listeners::{Allowed, Caller, Connections},
@@ -85,10 +75,10 @@ impl Server {
         // A port that is taken is found out before anything is changed on disk.
         let ports = Ports::open(&config)?;
         let endpoints = ports.endpoints(&config)?;
-        let directories = open_directories(&config, &mut outside)?;
+        let directories = log_directories::open(&config, &mut outside)?;
         let begun = Self::begin(config, outside, authorizer, (ports, endpoints), &directories);
         // Whoever cannot begin leaves behind what was there, also for an Apache Kafka.
-        begun.inspect_err(|_| close_again(&directories))
+        begun.inspect_err(|_| log_directories::close_again(&directories))
     }
 
     fn begin(
@@ -132,7 +122,7 @@ impl Server {
                 endpoints,
                 rack: config.node.rack.clone(),
                 directories: directories.iter().filter_map(|d| d.meta().directory_id).collect(),
-                previous_epoch: previous_epoch(&directories),
+                previous_epoch: log_directories::previous_epoch(&directories),
             }),
             publisher: Box::new(follower),
             on_failure: Box::new(|why| drop(failed.send(why))),
@@ -306,114 +296,8 @@ fn controller_options(config: &ServerConfig, cluster_id: &str) -> ControllerOpti
     }
 }
 
-/// Opens all log directories. The first one holds the metadata and must open; of the others, one
-/// whose disk fails stays offline, while one that is not ours is a mistake to be mended.
-fn open_directories(
-    config: &ServerConfig,
-    outside: &mut Outside,
-) -> Result<Vec<Arc<LogDirectory>>, StartError> {
-    let paths: Vec<PathBuf> = config.logs.directories.iter().map(PathBuf::from).collect();
-    check_directories(&*outside.disk, &paths, config.node.id)?;
-    let mut directories: Vec<Arc<LogDirectory>> = Vec::new();
-    let mut cluster_id = None;
-    // After a crash a log that is not flushed at once has to be proven, and which those are the
-    // metadata say; what else is set is put right once they are served.
-    let image = OnceLock::new();
-    let learn = |disk: &Arc<dyn Disk>, path: &Path, log: &Log| match preview(disk, path, log) {
-        Ok(seen) => drop(image.set(seen)),
-        Err(error) => tracing::warn!(%error, "logs are opened with the broker's own settings"),
-    };
-    let defaults = log_config(config, &config.topic_defaults);
-    let settings = |topic: &str| match image.get() {
-        _ if topic == METADATA_TOPIC => Arc::new(milena_metadata::quorum::log_config()),
-        Some(image) => log_config(config, &topic_config(config, image, topic)),
-        None => Arc::clone(&defaults),
-    };
-    for path in paths {
-        let metadata_log = TopicPartition { topic: METADATA_TOPIC.into(), partition: 0 };
-        let disk = Arc::clone(&outside.disk);
-        if let Some(first) = directories.first()
-            && image.get().is_none()
-            && let Some(log) = first.log(&metadata_log)
-        {
-            learn(&disk, first.path(), &log);
-        }
-        let opened = LogDirectory::open(OpenOptions {
-            disk: Arc::clone(&outside.disk),
-            clock: Arc::clone(&outside.clock),
-            path: path.clone(),
-            identity: DirectoryIdentity {
-                cluster_id: cluster_id.clone(),
-                new_cluster_id: new_uuid(&mut outside.random).to_string(),
-                node_id: config.node.id,
-                new_directory_id: new_uuid(&mut outside.random),
-            },
-            config: DirectoryConfig {
-                journal_bytes: config.logs.journal_bytes,
-                ..DirectoryConfig::default()
-            },
-            new_ring_key: outside.random.uuid(),
-            first: Some(FirstLog { name: metadata_log, opened: &|log| learn(&disk, &path, log) }),
-            log_config: &settings,
-            workers: Workers::Threads,
-            threads: config.logs.recovery_threads_per_directory,
-        });
-        match opened {
-            Ok(directory) => {
-                cluster_id = Some(directory.meta().cluster_id.clone());
-                directories.push(directory);
-            }
-            Err(error @ StorageError::Io { .. }) if !directories.is_empty() => {
-                tracing::error!(%error, "log directory stays offline; its partitions are away");
-            }
-            Err(error) => {
-                close_again(&directories);
-                return Err(error.into());
-            }
-        }
-    }
-    if let Err(error) = with_metadata(&directories) {
-        close_again(&directories);
-        return Err(error);
-    }
-    Ok(directories)
-}
-
-/// A cluster without metadata knows no partition: all that there are would be set aside.
-fn with_metadata(directories: &[Arc<LogDirectory>]) -> Result<(), StartError> {
-    let metadata_log = TopicPartition { topic: METADATA_TOPIC.into(), partition: 0 };
-    let metadata = directories.first().and_then(|first| first.log(&metadata_log));
-    if metadata.is_some_and(|log| log.appended_end() > Offset::ZERO) {
-        return Ok(());
-    }
-    for directory in directories {
-        let logs = directory.logs();
-        if let Some(log) = logs.iter().find(|log| *log.name().topic != *METADATA_TOPIC) {
-            let (directory, partition) = (directory.path().to_owned(), log.name().clone());
-            return Err(StartError::NoMetadata { directory, partition });
-        }
-    }
-    Ok(())
-}
-
-/// After a start that failed: as they were, without a journal.
-fn close_again(directories: &[Arc<LogDirectory>]) {
-    for directory in directories.iter().filter(|directory| directory.offline().is_none()) {
-        if let Err(error) = directory.close(directory.stopped_in().unwrap_or(-1)) {
-            tracing::warn!(%error, "the next start replays the journal");
-        }
-    }
-}
-
-/// The epoch in which the broker was stopped cleanly; -1 unless all directories say the same.
-fn previous_epoch(directories: &[Arc<LogDirectory>]) -> i64 {
-    let mut epochs = directories.iter().map(|directory| directory.stopped_in());
-    let first = epochs.next().flatten();
-    first.filter(|_| epochs.all(|epoch| epoch == first)).unwrap_or(-1)
-}
-
 /// An id that Kafka would make: none of those that mean something, none that begins with a hyphen.
-fn new_uuid(random: &mut Random) -> Uuid {
+pub(crate) fn new_uuid(random: &mut Random) -> Uuid {
     loop {
         let uuid = Uuid::from_be_bytes(random.uuid());
         if !uuid.to_string().starts_with('-') {
