@@ -1,3 +1,5 @@
+//! A client for Apache Kafka and for Milena.
+//!
 #![doc = include_str!("../README.md")]
 //!
 //! ## For those who read on

@@ -1,6 +1,6 @@
 //! How often what has happened to groups and to transactions, each time with its reason: what
-//! operators look at when members come and go, or producers are fenced. There is one number for each
-//! kind, whatever the names of groups and transactional ids are.
+//! operators look at when members come and go, or producers are fenced. There is one number for
+//! each kind, whatever the names of groups and transactional ids are.
 //!
 //! Every kind has its `tracing` event beside it, which says to whom it happened. What is refused in
 //! the end, because it cannot be written, may have been counted.
