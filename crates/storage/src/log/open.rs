@@ -1,5 +1,6 @@
 //! Opening a log that lies on disk: as a clean stop noted it (`resume`), or from its files as it
-//! was left cleanly, behind the journal's replay, or after somebody's crash, with a scan (`stands`).
+//! was left cleanly, behind the journal's replay, or after somebody's crash, with a scan
+//! (`stands`).
 
 use std::sync::{Arc, Mutex};
 
