@@ -8,7 +8,7 @@ use milena_protocol::{
     records::{BatchHeader, HEADER_LEN, checksum, crc32c, crc32c_append},
 };
 
-use super::round::RingKey;
+use super::round::RoundKey;
 
 pub(super) const ENTRY_HEADER_LEN: usize = 16;
 /// An `Append`'s bytes before its batch: entry header, segment and position.
@@ -55,7 +55,7 @@ impl Entry<'_> {
     }
 
     /// Writes the entry, but of an `Append` only what stands before its batch.
-    pub(super) fn write(&self, alias: u32, key: &RingKey, out: &mut Vec<u8>) {
+    pub(super) fn write(&self, alias: u32, key: &RoundKey, out: &mut Vec<u8>) {
         let start = out.len();
         let batch: &[u8] = if let Entry::Append { batch, .. } = self { batch } else { &[] };
         out.extend_from_slice(&[self.kind(), 0, 0, 0]);
@@ -85,7 +85,7 @@ impl Entry<'_> {
 
     /// Reads the entry at the start of `bytes`: its alias, itself, and how many bytes it took.
     /// `None` where no checksum proves it.
-    pub(super) fn read<'a>(bytes: &'a [u8], key: &RingKey) -> Option<(u32, Entry<'a>, usize)> {
+    pub(super) fn read<'a>(bytes: &'a [u8], key: &RoundKey) -> Option<(u32, Entry<'a>, usize)> {
         let header = bytes.first_chunk::<ENTRY_HEADER_LEN>()?;
         let [kind, _, _, _, a0, a1, a2, a3, l0, l1, l2, l3, c0, c1, c2, c3] = *header;
         let alias = u32::from_be_bytes([a0, a1, a2, a3]);
@@ -125,10 +125,10 @@ impl Entry<'_> {
     }
 }
 
-/// The entry's checksum: the ring's key, all of `head` but the checksum itself, and of a batch what
+/// The entry's checksum: the ring's key, the round's sequence, all of `head` but the checksum itself, and of a batch what
 /// its own checksum leaves out.
-fn seal(key: &RingKey, head: &[u8], batch: &[u8]) -> u32 {
-    let crc = crc32c(&key.0);
+fn seal(key: &RoundKey, head: &[u8], batch: &[u8]) -> u32 {
+    let crc = crc32c_append(crc32c(&key.ring.0), &key.sequence.to_be_bytes());
     let crc = crc32c_append(crc, head.get(..12).unwrap_or_default());
     let crc = crc32c_append(crc, head.get(ENTRY_HEADER_LEN..).unwrap_or_default());
     crc32c_append(crc, batch.get(..UNCOVERED.min(batch.len())).unwrap_or_default())
@@ -166,10 +166,10 @@ fn fill(out: &mut [u8], at: usize, bytes: &[u8]) {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{super::round::RingKey, *};
     use crate::testing::batch;
 
-    const KEY: RingKey = RingKey([7; 16]);
+    const KEY: RoundKey = RoundKey { ring: RingKey([7; 16]), sequence: 5 };
 
     fn written(entry: &Entry<'_>) -> Vec<u8> {
         let mut bytes = Vec::new();
@@ -196,7 +196,10 @@ mod tests {
             let mut bytes = written(entry);
             let len = bytes.len();
             assert_eq!(Entry::read(&bytes, &KEY), Some((9, entry.clone(), len)));
-            assert_eq!(Entry::read(&bytes, &RingKey([8; 16])), None, "another ring's entry");
+            let other = RoundKey { ring: RingKey([8; 16]), ..KEY };
+            assert_eq!(Entry::read(&bytes, &other), None, "another ring's entry");
+            let before = RoundKey { sequence: 4, ..KEY };
+            assert_eq!(Entry::read(&bytes, &before), None, "another round's entry");
             for bit in 0..len * 8 {
                 // The three spare bytes are covered too.
                 bytes[bit / 8] ^= 1 << (bit % 8);

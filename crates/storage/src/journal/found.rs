@@ -11,7 +11,7 @@ use milena_env::{Disk, DiskFile, disk::Open};
 use super::{
     entry::Entry,
     ring::{RingFile, RingIdentity},
-    round::{BLOCK, FileHeader, ROUND_HEADER_LEN, ROUND_MAGIC, RoundHeader},
+    round::{BLOCK, FileHeader, ROUND_HEADER_LEN, ROUND_MAGIC, RoundHeader, RoundKey},
 };
 use crate::{error::StorageError, names};
 
@@ -207,7 +207,7 @@ impl Found {
         let mut partitions = BTreeSet::new();
         for place in self.rounds.values() {
             let Ok(Some(bytes)) = self.entries(place) else { continue };
-            let _ = self.visit_entries(&bytes, |_, entry| {
+            let _ = self.visit_entries(place, &bytes, |_, entry| {
                 if let Entry::Open { topic, partition, .. } = entry {
                     partitions.insert(format!("{topic}-{partition}"));
                 }
@@ -235,7 +235,7 @@ impl Found {
         let read = file.file.read_exact_at(&mut bytes, from);
         read.map_err(StorageError::io("read", &file.path))?;
         let mut count = 0;
-        let whole = self.visit_entries(&bytes, |_, _| {
+        let whole = self.visit_entries(place, &bytes, |_, _| {
             count += 1;
             Ok(())
         })?;
@@ -245,12 +245,14 @@ impl Found {
     /// Visits entries until the bytes end (`true`), or one does not prove itself (`false`).
     fn visit_entries(
         &self,
+        place: &Place,
         bytes: &[u8],
         mut visit: impl FnMut(u32, Entry<'_>) -> Result<(), StorageError>,
     ) -> Result<bool, StorageError> {
+        let key = RoundKey { ring: self.identity.key, sequence: place.header.sequence };
         let mut rest = bytes;
         while !rest.is_empty() {
-            let Some((alias, entry, len)) = Entry::read(rest, &self.identity.key) else {
+            let Some((alias, entry, len)) = Entry::read(rest, &key) else {
                 return Ok(false);
             };
             visit(alias, entry)?;
@@ -271,7 +273,7 @@ impl Found {
                 return Err(self.corrupt(place.file, place.position, *sequence));
             };
             let is_needed = self.rounds.contains_key(sequence);
-            self.visit_entries(&bytes, |alias, entry| {
+            self.visit_entries(place, &bytes, |alias, entry| {
                 if is_needed || matches!(entry, Entry::Open { .. }) {
                     visit(alias, entry, is_needed)
                 } else {
@@ -310,4 +312,57 @@ fn read_all(file: &RingFile) -> Result<Vec<u8>, StorageError> {
     let read = file_of.read_exact_at(&mut bytes, 0);
     read.map_err(StorageError::io("read", &file.path))?;
     Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use milena_env::disk::SimulatedDisk;
+    use milena_protocol::Offset;
+
+    use super::{
+        super::{
+            ring::{Ring, RingFiles},
+            round::RingKey,
+        },
+        *,
+    };
+
+    /// Writes a round of one entry; they all are of one shape.
+    fn write(ring: &mut Ring, offset: i64) {
+        let sequence = ring.next_sequence();
+        let key = RoundKey { ring: ring.key(), sequence };
+        let mut entry = Vec::new();
+        Entry::LogStart { offset: Offset(offset) }.write(0, &key, &mut entry);
+        assert!(ring.make_room(entry.len() as u64));
+        ring.write(sequence, 1, &[&entry]).unwrap();
+    }
+
+    #[test]
+    fn fault_13_a_torn_round_does_not_pass_for_what_an_earlier_one_left_in_its_blocks() {
+        let disk: Arc<dyn Disk> = SimulatedDisk::new(13);
+        let directory = Path::new("/data");
+        disk.create_dir_all(directory).unwrap();
+        let identity = RingIdentity { directory_id: [1; 16], key: RingKey([2; 16]) };
+        let files = RingFiles::new(Arc::clone(&disk), directory, identity, 0, 0);
+        let files = Arc::new(files);
+        (0..2).for_each(|_| files.make(4 * BLOCK).unwrap());
+        let mut ring = Ring::fresh(files).unwrap();
+        // Two in each file, so the first one is used again.
+        (1..=5).for_each(|offset| write(&mut ring, offset));
+        let path = directory.join(names::journal_file(1));
+        let file = disk.open(&path, Open::ReadWrite).unwrap();
+        let block = || {
+            let mut bytes = vec![0; BLOCK as usize];
+            file.read_exact_at(&mut bytes, 2 * BLOCK).unwrap();
+            bytes
+        };
+        let mut torn = block();
+        write(&mut ring, 6);
+        let whole = block();
+        let last = || Found::look(&*disk, directory, [1; 16]).unwrap().unwrap().last_sequence;
+        assert_eq!(last(), 6);
+        torn[..ROUND_HEADER_LEN].copy_from_slice(&whole[..ROUND_HEADER_LEN]);
+        file.write_all_at(&[std::io::IoSlice::new(&torn)], 2 * BLOCK).unwrap();
+        assert_eq!(last(), 5, "the entries are those of round 2");
+    }
 }

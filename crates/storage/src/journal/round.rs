@@ -6,12 +6,20 @@ use milena_protocol::records::{crc32c, crc32c_append};
 pub(crate) const BLOCK: u64 = 4096;
 pub(super) const ROUND_HEADER_LEN: usize = 64;
 pub(super) const FILE_HEADER_LEN: usize = 52;
-const FILE_MAGIC: [u8; 8] = *b"MILENAJ1";
+const FILE_MAGIC: [u8; 8] = *b"MILENAJ2";
 pub(super) const ROUND_MAGIC: [u8; 4] = *b"MJRD";
 
 /// The secret in every checksum of a ring; it keeps a record from posing as a round.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct RingKey(pub [u8; 16]);
+
+/// What the checksums of a round's entries begin with: what an earlier round has left in the same
+/// blocks proves nothing in this one, however much alike they are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct RoundKey {
+    pub ring: RingKey,
+    pub sequence: u64,
+}
 
 /// What block 0 of a journal file says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

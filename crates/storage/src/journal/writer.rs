@@ -11,7 +11,7 @@ use super::{
     entry::{APPEND_HEADER_LEN, ENTRY_HEADER_LEN, Entry},
     queue::{Append, Task, What},
     ring::Ring,
-    round::RingKey,
+    round::RoundKey,
     segments,
 };
 use crate::{directory::Shared, error::StorageError};
@@ -173,7 +173,7 @@ impl Writer {
     }
 
     fn write_round(&mut self, shared: &Shared, tasks: &[Task]) -> Result<(), StorageError> {
-        let key = self.ring.key();
+        let key = RoundKey { ring: self.ring.key(), sequence: self.ring.next_sequence() };
         self.heads.clear();
         // Where each entry's head ends, and the batch that follows it.
         let mut cuts: Vec<(usize, &[u8])> = Vec::with_capacity(tasks.len());
@@ -198,7 +198,7 @@ impl Writer {
     }
 
     /// An alias holds within one file: names its partition at its first use there.
-    fn reopen(&mut self, task: &Task, key: &RingKey, cuts: &mut Vec<(usize, &[u8])>) {
+    fn reopen(&mut self, task: &Task, key: &RoundKey, cuts: &mut Vec<(usize, &[u8])>) {
         if !task.log.opened_in(self.ring.file_use()) {
             open_entry(&task.log).write(task.log.alias(), key, &mut self.heads);
             cuts.push((self.heads.len(), &[]));
