@@ -125,8 +125,8 @@ impl Entry<'_> {
     }
 }
 
-/// The entry's checksum: the ring's key, the round's sequence, all of `head` but the checksum itself, and of a batch what
-/// its own checksum leaves out.
+/// The entry's checksum: the ring's key, the round's sequence, all of `head` but the checksum
+/// itself, and of a batch what its own checksum leaves out.
 fn seal(key: &RoundKey, head: &[u8], batch: &[u8]) -> u32 {
     let crc = crc32c_append(crc32c(&key.ring.0), &key.sequence.to_be_bytes());
     let crc = crc32c_append(crc, head.get(..12).unwrap_or_default());
