@@ -45,7 +45,7 @@ pub use tokens::{DelegationToken, Principal};
 pub use topic_partitions::PartitionDescription;
 pub use topics::{CreatedTopic, NewTopic, TopicDescription, TopicPlacement};
 pub use transactions::{
-    AbortTransaction, FencedProducer, TransactionDescription, TransactionListing,
+    AbortTransaction, FencedProducer, TransactionDescription, TransactionFilter, TransactionListing,
 };
 
 use crate::{

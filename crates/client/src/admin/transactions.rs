@@ -1,5 +1,7 @@
 //! Transactions, as their coordinators know them.
 
+use std::time::Duration;
+
 use milena_protocol::{
     ErrorCode,
     api::{
@@ -28,6 +30,19 @@ pub struct TransactionListing {
     pub state: Box<str>,
     /// Who coordinates it.
     pub coordinator: i32,
+}
+
+/// Which transactional ids are listed: those that fit all of it. By default it is all of them.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct TransactionFilter<'a> {
+    /// Their last transaction is in one of these states, if any is given.
+    pub states: &'a [&'a str],
+    /// One of these produces under them, if any is given.
+    pub producer_ids: &'a [i64],
+    /// Their transaction has been open for longer than that.
+    pub open_for: Option<Duration>,
+    /// This regular expression (RE2) fits all of the id.
+    pub id_pattern: Option<&'a str>,
 }
 
 /// The last transaction of a transactional id.
@@ -138,15 +153,19 @@ impl Admin {
         Ok(())
     }
 
-    /// All transactional ids, in the order of their names; those in one of these states, if any is
-    /// given.
-    pub async fn list_transactions(&self, states: &[&str]) -> Result<Vec<TransactionListing>> {
+    /// Transactional ids, in the order of their names.
+    pub async fn list_transactions(
+        &self,
+        filter: &TransactionFilter<'_>,
+    ) -> Result<Vec<TransactionListing>> {
         let mut all = Vec::new();
+        let open_for_ms = filter.open_for.map(|it| i64::try_from(it.as_millis()));
         for coordinator in self.broker_ids().await? {
             let request = ListTransactionsRequest {
-                state_filters: states.to_vec(),
-                duration_filter: -1,
-                ..Default::default()
+                state_filters: filter.states.to_vec(),
+                producer_id_filters: filter.producer_ids.to_vec(),
+                duration_filter: open_for_ms.map_or(-1, |ms| ms.unwrap_or(i64::MAX)),
+                transactional_id_pattern: filter.id_pattern,
             };
             let (what, to) = ("list transactions", To::Broker(coordinator));
             let listed = self.ask::<ListTransactions, _>(what, to, &request, |answer| {

@@ -282,7 +282,8 @@ async fn users_get_credentials_and_lose_them() {
 async fn transactions_that_are_not_there_are_named() {
     let cluster = Cluster::start().unwrap();
     let (admin, id) = (admin(&cluster), cluster.name("nobody"));
-    let listed = admin.list_transactions(&[]).await.unwrap();
+    let listed =
+        admin.list_transactions(&milena_client::admin::TransactionFilter::default()).await.unwrap();
     assert!(listed.iter().all(|listing| *listing.transactional_id != *id), "{listed:?}");
     let described = admin.describe_transactions(&[&id]).await.unwrap();
     assert_eq!(refused(described), "TRANSACTIONAL_ID_NOT_FOUND");

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use milena_broker::embedded;
 use milena_client::{
-    CommittedOffset, Error, Remedy, TopicPartition,
-    admin::{AbortTransaction, Admin, FeatureChange},
+    ClientConfig, CommittedOffset, Error, Remedy, TopicPartition,
+    admin::{AbortTransaction, Admin, FeatureChange, TransactionFilter},
     producer::{GroupMember, Producer, ProducerConfig, Record},
 };
 use milena_client_tests::{Cluster, Proxy, Stored, Weather, Wire};
@@ -55,6 +55,39 @@ async fn what_is_committed_is_seen_and_what_is_aborted_is_not() {
     let stored = wire.read_committed(&topic, 0).await.unwrap();
     assert_eq!(values(&stored), ["a", "c", "e"]);
     assert_eq!(wire.read(&topic, 0).await.unwrap().len(), 5, "b and d are there for others");
+}
+
+#[tokio::test]
+async fn an_open_transaction_is_listed_by_all_that_is_known_of_it() {
+    let cluster = Cluster::start().unwrap();
+    let (topic, id) = (cluster.name("listed"), cluster.name("open"));
+    let mut wire = Wire::connect(cluster.bootstrap()).await.unwrap();
+    wire.create(&topic, 1, &[]).await.unwrap();
+    let producer = Producer::new(config(cluster.bootstrap(), &id)).unwrap();
+    producer.init_transactions().await.unwrap();
+    producer.begin().unwrap();
+    send(&producer, &topic, "a").await;
+    producer.flush().await;
+    timer::sleep(Duration::from_millis(5)).await;
+    let admin = Admin::connect(&ClientConfig::new(cluster.bootstrap())).unwrap();
+    let by_id = TransactionFilter { id_pattern: Some(&id), ..TransactionFilter::default() };
+    let listed = admin.list_transactions(&by_id).await.unwrap();
+    let [only] = &listed[..] else { panic!("{listed:?}") };
+    assert_eq!((&*only.transactional_id, &*only.state), (&*id, "Ongoing"));
+    let (ours, others) = ([only.producer_id], [only.producer_id + 1_000_000]);
+    for (filter, is_listed) in [
+        (TransactionFilter { states: &["Ongoing"], ..by_id }, true),
+        (TransactionFilter { states: &["Empty"], ..by_id }, false),
+        (TransactionFilter { producer_ids: &ours, ..by_id }, true),
+        (TransactionFilter { producer_ids: &others, ..by_id }, false),
+        (TransactionFilter { open_for: Some(Duration::from_millis(1)), ..by_id }, true),
+        (TransactionFilter { open_for: Some(Duration::from_hours(1)), ..by_id }, false),
+        (TransactionFilter { id_pattern: Some(&id[1..]), ..by_id }, false),
+    ] {
+        let listed = admin.list_transactions(&filter).await.unwrap();
+        assert_eq!(!listed.is_empty(), is_listed, "{filter:?}: {listed:?}");
+    }
+    producer.abort().await.unwrap();
 }
 
 #[tokio::test]
@@ -175,7 +208,7 @@ async fn a_transaction_of_which_a_record_fails_can_only_be_aborted_and_the_next_
         let broker = embedded().start().unwrap();
         let bootstrap = broker.bootstrap();
         if level < 2 {
-            let admin = Admin::connect(&milena_client::ClientConfig::new(&bootstrap)).unwrap();
+            let admin = Admin::connect(&ClientConfig::new(&bootstrap)).unwrap();
             lower(&admin, level).await;
         }
         let mut wire = Wire::connect(&bootstrap).await.unwrap();
