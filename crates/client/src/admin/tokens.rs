@@ -70,7 +70,6 @@ impl Admin {
         renewers: &[Principal],
         lifetime_ms: Option<i64>,
     ) -> Result<DelegationToken> {
-        let of = |one: &Principal| (one.kind.clone(), one.name.clone());
         let request = CreateDelegationTokenRequest {
             owner_principal_type: owner.map(|owner| &*owner.kind),
             owner_principal_name: owner.map(|owner| &*owner.name),
@@ -95,11 +94,7 @@ impl Admin {
                     told.token_requester_principal_type,
                     told.token_requester_principal_name,
                 ),
-                renewers: renewers
-                    .iter()
-                    .map(of)
-                    .map(|(kind, name)| Principal { kind, name })
-                    .collect(),
+                renewers: renewers.to_vec(),
                 issued_ms: told.issue_timestamp_ms,
                 expires_ms: told.expiry_timestamp_ms,
                 expires_ms_max: told.max_timestamp_ms,
@@ -137,12 +132,10 @@ impl Admin {
         &self,
         owners: Option<&[Principal]>,
     ) -> Result<Vec<DelegationToken>> {
-        let owner = |one: &'_ Principal| (one.kind.clone(), one.name.clone());
-        let named: Option<Vec<_>> = owners.map(|owners| owners.iter().map(owner).collect());
-        let owners = named.as_ref().map(|named| {
-            let owners = named.iter().map(|(kind, name)| DescribeDelegationTokenOwner {
-                principal_type: kind,
-                principal_name: name,
+        let owners = owners.map(|owners| {
+            let owners = owners.iter().map(|one| DescribeDelegationTokenOwner {
+                principal_type: &one.kind,
+                principal_name: &one.name,
             });
             owners.collect()
         });
