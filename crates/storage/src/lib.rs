@@ -12,6 +12,7 @@ pub mod config;
 mod directory;
 pub mod epochs;
 mod error;
+mod fields;
 pub mod index;
 pub mod inspect;
 mod journal;

@@ -5,6 +5,7 @@ use milena_protocol::{LeaderEpoch, Offset, Uuid, records::crc32c};
 use super::{CleanStop, NotedLog, NotedSegment};
 use crate::{
     epochs::{EpochCache, EpochEntry},
+    fields::take,
     log::TopicPartition,
     segment::MaxTimestamp,
 };
@@ -119,12 +120,6 @@ fn read_segment(rest: &mut &[u8]) -> Option<NotedSegment> {
         },
         has_transactions: take::<1>(rest)? == [1],
     })
-}
-
-fn take<const N: usize>(rest: &mut &[u8]) -> Option<[u8; N]> {
-    let (field, after) = rest.split_first_chunk()?;
-    *rest = after;
-    Some(*field)
 }
 
 fn take_offset(rest: &mut &[u8]) -> Option<Offset> {

@@ -3,7 +3,10 @@
 use milena_protocol::{Offset, ProducerEpoch, ProducerId};
 
 use super::{ProducedBatch, ProducerEntry, ProducerStates, Table};
-use crate::names::{FileKind, SegmentFile};
+use crate::{
+    fields::take,
+    names::{FileKind, SegmentFile},
+};
 
 const VERSION: i16 = 1;
 const CRC_AT: usize = 2;
@@ -94,12 +97,6 @@ fn check_frame(file: SegmentFile, bytes: &[u8]) -> Result<&[u8], SnapshotError> 
         return Err(SnapshotError::Length { file, len, count });
     }
     Ok(rest)
-}
-
-fn take<const N: usize>(rest: &mut &[u8]) -> Option<[u8; N]> {
-    let (field, after) = rest.split_first_chunk::<N>()?;
-    *rest = after;
-    Some(*field)
 }
 
 fn write_entry(bytes: &mut Vec<u8>, producer_id: ProducerId, entry: &ProducerEntry) {
