@@ -36,18 +36,31 @@ const FLUSHED_ANYWAY: Duration = Duration::from_secs(60);
 /// Tells the threads to end, and wakes them for it.
 #[derive(Debug, Default)]
 struct Stop {
-    stopped: Mutex<bool>,
+    /// A compaction that is under way looks at it, too.
+    stopped: Arc<AtomicBool>,
+    /// Held while it is set, so that nobody falls asleep meanwhile.
+    sleeping: Mutex<()>,
     changed: Condvar,
-    /// The same, for a compaction that is under way.
-    is_stopped: Arc<AtomicBool>,
 }
 
 impl Stop {
+    fn is_stopped(&self) -> bool {
+        self.stopped.load(Ordering::Relaxed)
+    }
+
+    fn stop(&self) {
+        let sleeping = self.sleeping.lock().unwrap_or_else(PoisonError::into_inner);
+        self.stopped.store(true, Ordering::Relaxed);
+        drop(sleeping);
+        self.changed.notify_all();
+    }
+
     /// Waits; says whether the thread is to go on.
     fn wait(&self, time: Duration) -> bool {
-        let stopped = self.stopped.lock().unwrap_or_else(PoisonError::into_inner);
-        let waited = self.changed.wait_timeout_while(stopped, time, |stopped| !*stopped);
-        !*waited.unwrap_or_else(PoisonError::into_inner).0
+        let sleeping = self.sleeping.lock().unwrap_or_else(PoisonError::into_inner);
+        let waited = self.changed.wait_timeout_while(sleeping, time, |()| !self.is_stopped());
+        drop(waited);
+        !self.is_stopped()
     }
 
     /// Waits as long as it is told, which may change meanwhile; says whether to go on.
@@ -56,7 +69,7 @@ impl Stop {
         loop {
             let step = time().saturating_sub(waited).min(CHANGES_SHOW);
             if !self.wait(step) || step.is_zero() {
-                return !*self.stopped.lock().unwrap_or_else(PoisonError::into_inner);
+                return !self.is_stopped();
             }
             waited += step;
         }
@@ -115,7 +128,7 @@ impl Housekeeping {
             }
         })?);
         if logs.cleaner.enabled {
-            let mut settled = Settled::new(&logs.cleaner, secret, &stop.is_stopped);
+            let mut settled = Settled::new(&logs.cleaner, secret, &stop.stopped);
             let (ours, here) = (directories.to_vec(), Arc::clone(partitions));
             let (stopping, config) = (Arc::clone(&stop), Arc::clone(config));
             threads.push(spawn_thread("cleaner", move || {
@@ -157,9 +170,7 @@ impl Housekeeping {
 
     /// Ends the threads: before the log directories are closed. A compaction is given up.
     pub(crate) fn stop(self) {
-        self.stop.is_stopped.store(true, Ordering::Relaxed);
-        *self.stop.stopped.lock().unwrap_or_else(PoisonError::into_inner) = true;
-        self.stop.changed.notify_all();
+        self.stop.stop();
         for thread in self.threads {
             // A panic there was printed there; the logs are worth closing all the same.
             let _ = thread.join();
@@ -231,8 +242,7 @@ mod test {
         assert!(end.recv_timeout(Duration::from_millis(50)).is_err());
         rest_s.store(0, Ordering::SeqCst);
         end.recv_timeout(CHANGES_SHOW * 10).unwrap();
-        *stop.stopped.lock().unwrap() = true;
-        stop.changed.notify_all();
+        stop.stop();
         resting.join().unwrap();
     }
 
