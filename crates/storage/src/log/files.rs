@@ -112,7 +112,7 @@ impl Log {
             if segment.written() == 0 && shared.disk.metadata(&index).is_err() {
                 shared.files.get_or_create(segment)?;
             }
-            if segment.is_open() {
+            if segment.is_open() || segment.doubts_indexes() {
                 let open = shared.files.get(segment)?;
                 open.indexes().close(segment.max_timestamp());
                 drop(open);

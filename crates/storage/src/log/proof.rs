@@ -30,11 +30,20 @@ impl Rebuild<'_> {
         segments.iter().find(is_rotten).map(|s| s.base_offset())
     }
 
-    /// Indexes of segments from `from` on are not to be trusted.
+    /// Indexes of segments from `from` on are not to be trusted: those of offsets and times are had
+    /// from the log when they are needed, and then replace the files. To remove these first would
+    /// be the dearest part of a start.
     pub(super) fn forget_indexes(&self, listed: &Listed, from: Offset) -> Result<(), StorageError> {
         for segment in listed.segments.iter().filter(|s| s.base_offset() >= from) {
             segment.forget_transactions();
-            for kind in [FileKind::OffsetIndex, FileKind::TimeIndex, FileKind::TransactionIndex] {
+            let mut removed = vec![FileKind::TransactionIndex];
+            if segment.written() > 0 {
+                segment.doubt_indexes();
+            } else {
+                // Nobody opens it before it has a batch.
+                removed.extend([FileKind::OffsetIndex, FileKind::TimeIndex]);
+            }
+            for kind in removed {
                 if listed.files.contains(&SegmentFile::live(segment.base_offset(), kind)) {
                     let path = segment.path(kind);
                     let removed = self.shared.disk.remove_file(&path);

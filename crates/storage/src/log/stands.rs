@@ -94,6 +94,9 @@ impl Rebuild<'_> {
     fn date(&self, segment: &Arc<Segment>) -> Result<(), StorageError> {
         let path = segment.path(FileKind::TimeIndex);
         let last_entry = || {
+            if segment.doubts_indexes() {
+                return None;
+            }
             let file = self.shared.disk.open(&path, Open::Read).ok()?;
             let mut bytes = [0; 12];
             let at = file.size().ok()?.checked_sub(12).filter(|at| at % 12 == 0)?;

@@ -41,11 +41,14 @@ impl Indexes {
     ) -> Result<Self, StorageError> {
         let base = segment.base_offset();
         let written = segment.written();
-        let offsets = read(disk, &segment.path(FileKind::OffsetIndex))?;
-        let times = read(disk, &segment.path(FileKind::TimeIndex))?;
         if written == 0 {
             return Ok(Self { offsets: OffsetIndex::new(base), times: TimeIndex::new(base) });
         }
+        if segment.doubts_indexes() {
+            return Self::rebuild(segment, file);
+        }
+        let offsets = read(disk, &segment.path(FileKind::OffsetIndex))?;
+        let times = read(disk, &segment.path(FileKind::TimeIndex))?;
         // A file of any size may have no entry in its offset index. A missing file says that it was
         // lost.
         if let (Some(offsets), Some(times)) = (offsets, times)
@@ -159,6 +162,7 @@ impl Indexes {
         let path = segment.path(FileKind::TimeIndex);
         save(disk, &path, self.times.unwritten(), self.times.len_bytes())?;
         self.times.mark_written();
+        segment.believe_indexes();
         Ok(())
     }
 }

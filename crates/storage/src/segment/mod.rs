@@ -119,6 +119,8 @@ pub(crate) struct Segment {
     cut_pending: AtomicBool,
     /// Its index files were written since they were last made durable.
     indexes_fresh: AtomicBool,
+    /// Its index files are of before a crash, and are to be written anew before they are read.
+    indexes_doubtful: AtomicBool,
     /// Removed from the log: its files are gone, or go any moment.
     gone: AtomicBool,
     transactions: Mutex<Transactions>,
@@ -180,6 +182,7 @@ impl Segment {
             finished: AtomicBool::new(false),
             cut_pending: AtomicBool::new(false),
             indexes_fresh: AtomicBool::new(false),
+            indexes_doubtful: AtomicBool::new(false),
             gone: AtomicBool::new(false),
             transactions: Mutex::new(transactions),
             transactions_missing: AtomicBool::new(!has_transactions && written > 0),
@@ -266,6 +269,20 @@ impl Segment {
     /// Whether somebody has yet to sync its index files.
     pub(crate) fn has_fresh_indexes(&self) -> bool {
         self.indexes_fresh.load(Ordering::Acquire)
+    }
+
+    /// A crash may have left index files that do not fit the log.
+    pub(crate) fn doubt_indexes(&self) {
+        self.indexes_doubtful.store(true, Ordering::Release);
+    }
+
+    /// They were written anew.
+    pub(crate) fn believe_indexes(&self) {
+        self.indexes_doubtful.store(false, Ordering::Release);
+    }
+
+    pub(crate) fn doubts_indexes(&self) -> bool {
+        self.indexes_doubtful.load(Ordering::Acquire)
     }
 
     /// From here on its files are neither opened nor written, since another segment may get their
