@@ -32,6 +32,8 @@ impl LogDirectory {
         }
         // The files that the logs have just saved, and what was removed before.
         shared.checkpoint()?;
+        // Also where nothing was written since the start: it may have been one after a crash.
+        logs.iter().for_each(|log| log.advance_recovery_point(log.reached()));
         shared.store_recovery_points()?;
         shared.store_starts()?;
         self.note(&logs, broker_epoch)?;
