@@ -1,7 +1,7 @@
 //! Opening a log directory.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeMap,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
@@ -96,7 +96,7 @@ impl LogDirectory {
         let had_ring = replayed.is_some();
         let (ring, touched) = match replayed {
             Some((ring, touched)) => (ring, touched),
-            None => (new_ring(&options, directory_id)?, BTreeSet::new()),
+            None => (new_ring(&options, directory_id)?, BTreeMap::new()),
         };
         let shared =
             Shared::new(path.clone(), Arc::clone(disk), Arc::clone(clock), options.config.clone())?;
@@ -232,11 +232,11 @@ impl<'a> Survey<'a> {
         options: &OpenOptions<'_>,
         was_clean: bool,
         had_ring: bool,
-        touched: &BTreeSet<TopicPartition>,
+        touched: &BTreeMap<TopicPartition, Uuid>,
     ) -> Result<BTreeMap<TopicPartition, Arc<Log>>, StorageError> {
         let open = |(name, path): &(TopicPartition, PathBuf)| {
             let config = (options.log_config)(&name.topic);
-            let left = if touched.contains(name) {
+            let left = if touched.contains_key(name) {
                 Left::Journalled
             } else if was_clean {
                 Left::Clean
@@ -260,8 +260,11 @@ impl<'a> Survey<'a> {
             {
                 return Ok((name.clone(), log));
             }
-            let metadata = path.join(names::PARTITION_METADATA);
-            let topic_id = partition_metadata::load(&*options.disk, &metadata)?;
+            let metadata = || path.join(names::PARTITION_METADATA);
+            let topic_id = match touched.get(name) {
+                Some(id) => Some(*id),
+                None => partition_metadata::load(&*options.disk, &metadata())?,
+            };
             opening.topic_id = topic_id.unwrap_or(Uuid::ZERO);
             Log::open(self.shared, folder(), opening).map(|log| (name.clone(), log))
         };

@@ -34,14 +34,13 @@ impl Replay<'_> {
                 renamed.map_err(StorageError::io("rename", &folder))?;
             }
         }
-        let mut metadata = Vec::new();
+        let (mut believed, mut folders) = (Vec::new(), Vec::new());
         for ((name, topic_id), _) in targets.iter().filter(|(_, t)| t.closed.is_none()) {
             let folder = self.folder(name);
             match self.topic_id(&folder)? {
-                // A process that was killed may not have synced it, and who reads it now would
-                // not know.
                 Some(id) if id == *topic_id => {
-                    metadata.push(folder.join(names::PARTITION_METADATA))
+                    believed.push(folder.join(names::PARTITION_METADATA));
+                    folders.push(folder);
                 }
                 Some(id) => {
                     let reason = format!(
@@ -58,9 +57,8 @@ impl Replay<'_> {
                 }
             }
         }
-        for path in metadata {
-            self.open(&path)?;
-        }
+        self.believed = believed;
+        self.touched.extend(folders);
         Ok(())
     }
 

@@ -8,17 +8,17 @@ mod folders;
 mod target;
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, BTreeSet, hash_map::Entry as MapEntry},
     io::IoSlice,
     path::{Path, PathBuf},
     sync::Arc,
 };
 
 use milena_env::{
-    Disk, DiskFile,
+    Disk, DiskFile, HashMap,
     disk::{FileSystem, Open},
 };
-use milena_protocol::{Offset, records::BatchHeader};
+use milena_protocol::{Offset, Uuid, records::BatchHeader};
 
 use self::target::{Life, Target};
 use super::{
@@ -38,15 +38,15 @@ use crate::{
 const SYNC_EACH_MAX: usize = 64;
 
 /// Files that replay keeps open at once.
-const OPEN_MAX: usize = 256;
+const OPEN_MAX: usize = 4096;
 
-/// Replays what a crash left behind and gives back the ring to go on with; `None` where there is
-/// no ring.
+/// Replays what a crash left behind and gives back the ring to go on with, and which partitions of
+/// which topics it spoke of; `None` where there is no ring.
 pub(crate) fn replay(
     disk: &Arc<dyn Disk>,
     directory: &Path,
     directory_id: [u8; 16],
-) -> Result<Option<(Ring, BTreeSet<TopicPartition>)>, StorageError> {
+) -> Result<Option<(Ring, BTreeMap<TopicPartition, Uuid>)>, StorageError> {
     let Some(found) = Found::look(&**disk, directory, directory_id)? else { return Ok(None) };
     let mut replay = Replay {
         disk: &**disk,
@@ -54,12 +54,13 @@ pub(crate) fn replay(
             .file_system(directory)
             .map_err(StorageError::io("open the file system of", directory))?,
         directory,
-        files: BTreeMap::new(),
+        files: HashMap::default(),
         is_large: false,
+        believed: Vec::new(),
         touched: BTreeSet::new(),
         targets: BTreeMap::new(),
     };
-    let mut touched = BTreeSet::new();
+    let mut touched = BTreeMap::new();
     if !found.is_empty() {
         if disk.metadata(&directory.join(names::CLEAN_SHUTDOWN)).is_ok() {
             return Err(foreign(directory));
@@ -75,7 +76,7 @@ pub(crate) fn replay(
         replay.sync()?;
         replay.store_offsets()?;
         let open = replay.targets.iter().filter(|(_, target)| target.closed.is_none());
-        touched = open.map(|((name, _), _)| name.clone()).collect();
+        touched = open.map(|(life, _)| life.clone()).collect();
     }
     let ring = go_on(disk, directory, found)?;
     Ok(Some((ring, touched)))
@@ -121,11 +122,21 @@ struct Replay<'a> {
     /// Held since before anything was written: it knows of every byte that was lost.
     file_system: Box<dyn FileSystem>,
     directory: &'a Path,
-    files: BTreeMap<PathBuf, Arc<dyn DiskFile>>,
+    files: HashMap<PathBuf, Opened>,
     /// Files were closed that are not synced.
     is_large: bool,
+    /// Files that were only read, and that a process that was killed may not have synced: who reads
+    /// them now would not know.
+    believed: Vec<PathBuf>,
     touched: BTreeSet<PathBuf>,
     targets: BTreeMap<Life, Target>,
+}
+
+/// A segment's file, which nobody else writes to.
+#[derive(Clone)]
+struct Opened {
+    file: Arc<dyn DiskFile>,
+    len: u64,
 }
 
 impl Replay<'_> {
@@ -147,9 +158,9 @@ impl Replay<'_> {
     /// Second pass: carries the entries out.
     fn apply(&mut self, found: &Found) -> Result<(), StorageError> {
         self.prepare_folders()?;
-        self.each(found, |replay, (folder, position), target, entry| {
+        self.each(found, |replay, (name, position), target, entry| {
             if target.closed.is_none() && position > target.skip_through {
-                replay.carry_out(folder, target, entry)
+                replay.carry_out(&replay.folder(name), target, entry)
             } else {
                 Ok(())
             }
@@ -162,7 +173,7 @@ impl Replay<'_> {
         found: &Found,
         mut act: impl FnMut(
             &mut Self,
-            (&Path, usize),
+            (&TopicPartition, usize),
             &mut Target,
             &Entry<'_>,
         ) -> Result<(), StorageError>,
@@ -178,8 +189,7 @@ impl Replay<'_> {
             match named.get(&alias) {
                 Some(life) if is_needed => {
                     let target = targets.entry(life.clone()).or_default();
-                    let folder = self.folder(&life.0);
-                    act(self, (&folder, position), target, &entry)
+                    act(self, (&life.0, position), target, &entry)
                 }
                 _ => Ok(()),
             }
@@ -198,12 +208,14 @@ impl Replay<'_> {
             Entry::Open { .. } | Entry::Close(_) => {}
             Entry::Append { place, batch } => {
                 let path = log_path(folder, place.segment);
-                let file = self.open(&path)?;
+                let opened = self.open(&path)?;
                 let at = u64::from(place.position);
-                let len = file.size().map_err(StorageError::io("look at", &path))?;
-                target.check_reach(&path, len, *place);
-                let wrote = file.write_all_at(&[IoSlice::new(batch)], at);
+                target.check_reach(&path, opened.len, *place);
+                // Also where it seems to be there: once a write-back has failed the page cache
+                // holds what the disk does not.
+                let wrote = opened.file.write_all_at(&[IoSlice::new(batch)], at);
                 wrote.map_err(StorageError::io("write", &path))?;
+                opened.len = opened.len.max(at + batch.len() as u64);
                 let position = place.position + batch.len() as u32;
                 target.end = Some(Place { segment: place.segment, position });
                 target.end_offset = BatchHeader::read(batch).ok().map(|h| h.next_offset());
@@ -274,9 +286,8 @@ impl Replay<'_> {
     /// Whether a whole sound batch lies behind the end: Milena's would be in the journal.
     fn somebody_wrote(&mut self, folder: &Path, end: Place) -> Result<bool, StorageError> {
         let path = log_path(folder, end.segment);
-        let file = self.open(&path)?;
-        let len = file.size().map_err(StorageError::io("look at", &path))?;
-        let mut scanner = Scanner::checked(&file, u64::from(end.position), len);
+        let Opened { file, len } = self.open(&path)?;
+        let mut scanner = Scanner::checked(file, u64::from(end.position), *len);
         Ok(scanner.next().map_err(StorageError::io("read", &path))?.is_ok())
     }
 
@@ -284,9 +295,12 @@ impl Replay<'_> {
     fn cut(&mut self, folder: &Path, end: Place) -> Result<(PathBuf, u64), StorageError> {
         self.remove_segments(folder, |base| base > end.segment)?;
         let path = log_path(folder, end.segment);
-        let file = self.open(&path)?;
-        let len = file.size().map_err(StorageError::io("look at", &path))?;
-        file.set_len(u64::from(end.position)).map_err(StorageError::io("cut", &path))?;
+        let opened = self.open(&path)?;
+        let (len, to) = (opened.len, u64::from(end.position));
+        if len != to {
+            opened.file.set_len(to).map_err(StorageError::io("cut", &path))?;
+            opened.len = to;
+        }
         Ok((path, len))
     }
 
@@ -317,30 +331,37 @@ impl Replay<'_> {
         Ok(files.filter(is_log).map(|f| f.base_offset).collect())
     }
 
-    fn open(&mut self, path: &Path) -> Result<Arc<dyn DiskFile>, StorageError> {
-        if let Some(file) = self.files.get(path) {
-            return Ok(Arc::clone(file));
-        }
-        if self.files.len() >= OPEN_MAX {
+    fn open(&mut self, path: &Path) -> Result<&mut Opened, StorageError> {
+        if self.files.len() >= OPEN_MAX && !self.files.contains_key(path) {
             self.files.clear();
             self.is_large = true;
         }
-        let opened = self.disk.open(path, Open::Create);
-        let file = opened.map_err(StorageError::io("open", path))?;
-        self.files.insert(path.to_owned(), Arc::clone(&file));
-        self.touched.extend(path.parent().map(Path::to_owned));
-        Ok(file)
+        match self.files.entry(path.to_owned()) {
+            MapEntry::Occupied(opened) => Ok(opened.into_mut()),
+            MapEntry::Vacant(place) => {
+                let file = self.disk.open(path, Open::Create);
+                let file = file.map_err(StorageError::io("open", path))?;
+                let len = file.size().map_err(StorageError::io("look at", path))?;
+                self.touched.extend(path.parent().map(Path::to_owned));
+                Ok(place.insert(Opened { file, len }))
+            }
+        }
     }
 
     fn sync(&mut self) -> Result<(), StorageError> {
         let files = std::mem::take(&mut self.files);
-        if self.is_large || files.len() + self.touched.len() > SYNC_EACH_MAX {
+        let count = files.len() + self.believed.len() + self.touched.len();
+        if self.is_large || count > SYNC_EACH_MAX {
             drop(files);
             let sync = self.file_system.sync();
             return sync.map_err(StorageError::io("sync the file system of", self.directory));
         }
-        for (path, file) in files {
+        for (path, Opened { file, .. }) in files {
             file.sync_data().map_err(StorageError::io("sync", &path))?;
+        }
+        for path in &self.believed {
+            let synced = self.disk.open(path, Open::ReadWrite).and_then(|file| file.sync_data());
+            synced.map_err(StorageError::io("sync", path))?;
         }
         for folder in self.touched.iter().map(PathBuf::as_path).chain([self.directory]) {
             self.disk.sync_dir(folder).map_err(StorageError::io("sync folder", folder))?;
