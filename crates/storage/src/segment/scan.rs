@@ -54,6 +54,8 @@ pub(crate) struct Scanner<'a> {
     check: bool,
     /// Bytes that the first read takes.
     first_read: usize,
+    /// Size of the batch that `next` gave last.
+    stride: u64,
     buffer: Vec<u8>,
     /// The position in the file of the buffer's first byte.
     buffered_from: u64,
@@ -63,7 +65,7 @@ impl<'a> Scanner<'a> {
     /// Reads headers and believes them.
     pub(crate) fn headers(file: &'a Arc<dyn DiskFile>, position: u64, end: u64) -> Self {
         let (first_read, buffer) = (PEEK, Vec::new());
-        Self { file, position, end, check: false, first_read, buffer, buffered_from: 0 }
+        Self { file, position, end, check: false, first_read, stride: 0, buffer, buffered_from: 0 }
     }
 
     /// Reads everything and checks it.
@@ -113,6 +115,7 @@ impl<'a> Scanner<'a> {
             }
         }
         self.position += scanned.size;
+        self.stride = scanned.size;
         Ok(Ok(scanned))
     }
 
@@ -127,12 +130,11 @@ impl<'a> Scanner<'a> {
         let from = self.position.wrapping_sub(self.buffered_from) as usize;
         if self.position < self.buffered_from || from + len > self.buffer.len() {
             let left = self.end - self.position;
-            let buffered_to = self.buffered_from + self.buffer.len() as u64;
             let window = match self.check {
                 true => WINDOW,
-                // Batches are larger than what was read: more would be read in vain.
                 false if self.buffer.is_empty() => self.first_read,
-                false if self.position > buffered_to => HEADER_LEN,
+                // The next header lies beyond: more would be read in vain.
+                false if self.stride > PEEK as u64 => HEADER_LEN,
                 false => PEEK,
             };
             let wanted = window.max(len).min(left as usize);
