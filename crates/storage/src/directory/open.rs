@@ -90,7 +90,7 @@ impl LogDirectory {
         let meta = options.identity.claim(&**disk, path)?;
         let directory_id = meta.directory_id.unwrap_or(Uuid::ZERO).to_be_bytes();
 
-        let replayed = replay(disk, path, directory_id)?;
+        let replayed = replay(disk, path, directory_id, options.threads)?;
         let stopped = checkpoints::clean_shutdown(&**disk, path)?;
         let was_clean = stopped.is_some();
         let had_ring = replayed.is_some();

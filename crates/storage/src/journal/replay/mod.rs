@@ -5,6 +5,7 @@
 //! touched is synced.
 
 mod folders;
+mod shares;
 mod target;
 
 use std::{
@@ -40,26 +41,22 @@ const SYNC_EACH_MAX: usize = 64;
 /// Files that replay keeps open at once.
 const OPEN_MAX: usize = 4096;
 
-/// Replays what a crash left behind and gives back the ring to go on with, and which partitions of
-/// which topics it spoke of; `None` where there is no ring.
+/// The ring to go on with, and which partitions of which topics it spoke of.
+type Replayed = (Ring, BTreeMap<TopicPartition, Uuid>);
+
+/// Replays what a crash left behind; `None` where there is no ring.
 pub(crate) fn replay(
     disk: &Arc<dyn Disk>,
     directory: &Path,
     directory_id: [u8; 16],
-) -> Result<Option<(Ring, BTreeMap<TopicPartition, Uuid>)>, StorageError> {
+    threads: usize,
+) -> Result<Option<Replayed>, StorageError> {
     let Some(found) = Found::look(&**disk, directory, directory_id)? else { return Ok(None) };
-    let mut replay = Replay {
-        disk: &**disk,
-        file_system: disk
-            .file_system(directory)
-            .map_err(StorageError::io("open the file system of", directory))?,
-        directory,
-        files: HashMap::default(),
-        is_large: false,
-        believed: Vec::new(),
-        touched: BTreeSet::new(),
-        targets: BTreeMap::new(),
-    };
+    // Held since before anything is written: it knows of every byte that is lost.
+    let file_system = disk.file_system(directory);
+    let file_system =
+        file_system.map_err(StorageError::io("open the file system of", directory))?;
+    let mut replay = Replay::new(&**disk, directory);
     let mut touched = BTreeMap::new();
     if !found.is_empty() {
         if disk.metadata(&directory.join(names::CLEAN_SHUTDOWN)).is_ok() {
@@ -71,9 +68,8 @@ pub(crate) fn replay(
             ring.file.sync_data().map_err(StorageError::io("sync", &ring.path))?;
         }
         replay.survey(&found)?;
-        replay.apply(&found)?;
-        replay.cut_ends(&found)?;
-        replay.sync()?;
+        replay.carry_out_all(&found, threads)?;
+        replay.sync(&*file_system)?;
         replay.store_offsets()?;
         let open = replay.targets.iter().filter(|(_, target)| target.closed.is_none());
         touched = open.map(|(life, _)| life.clone()).collect();
@@ -119,8 +115,6 @@ fn foreign(directory: &Path) -> StorageError {
 
 struct Replay<'a> {
     disk: &'a dyn Disk,
-    /// Held since before anything was written: it knows of every byte that was lost.
-    file_system: Box<dyn FileSystem>,
     directory: &'a Path,
     files: HashMap<PathBuf, Opened>,
     /// Files were closed that are not synced.
@@ -139,10 +133,23 @@ struct Opened {
     len: u64,
 }
 
-impl Replay<'_> {
+impl<'a> Replay<'a> {
+    fn new(disk: &'a dyn Disk, directory: &'a Path) -> Self {
+        Self {
+            disk,
+            directory,
+            files: HashMap::default(),
+            is_large: false,
+            believed: Vec::new(),
+            touched: BTreeSet::new(),
+            targets: BTreeMap::new(),
+        }
+    }
+
     /// First pass: which lives of which partitions the entries speak of, and which count.
     fn survey(&mut self, found: &Found) -> Result<(), StorageError> {
-        self.each(found, |_, (_, position), target, entry| {
+        each(found, |life, position, entry| {
+            let target = self.targets.entry(life.clone()).or_default();
             match entry {
                 Entry::Close(reason) => {
                     target.closed = Some(*reason);
@@ -158,41 +165,12 @@ impl Replay<'_> {
     /// Second pass: carries the entries out.
     fn apply(&mut self, found: &Found) -> Result<(), StorageError> {
         self.prepare_folders()?;
-        self.each(found, |replay, (name, position), target, entry| {
-            if target.closed.is_none() && position > target.skip_through {
-                replay.carry_out(&replay.folder(name), target, entry)
-            } else {
-                Ok(())
-            }
-        })
-    }
-
-    /// Visits the entries that are needed, each with the partition that it speaks of.
-    fn each(
-        &mut self,
-        found: &Found,
-        mut act: impl FnMut(
-            &mut Self,
-            (&TopicPartition, usize),
-            &mut Target,
-            &Entry<'_>,
-        ) -> Result<(), StorageError>,
-    ) -> Result<(), StorageError> {
-        let mut named: BTreeMap<u32, Life> = BTreeMap::new();
         let mut targets = std::mem::take(&mut self.targets);
-        let mut position = 0;
-        found.visit(|alias, entry, is_needed| {
-            position += 1;
-            if let Entry::Open { topic_id, partition, topic } = entry {
-                named.insert(alias, (TopicPartition { topic: topic.into(), partition }, topic_id));
+        each(found, |life, position, entry| match targets.get_mut(life) {
+            Some(target) if target.closed.is_none() && position > target.skip_through => {
+                self.carry_out(&self.folder(&life.0), target, entry)
             }
-            match named.get(&alias) {
-                Some(life) if is_needed => {
-                    let target = targets.entry(life.clone()).or_default();
-                    act(self, (&life.0, position), target, &entry)
-                }
-                _ => Ok(()),
-            }
+            _ => Ok(()),
         })?;
         self.targets = targets;
         Ok(())
@@ -221,7 +199,7 @@ impl Replay<'_> {
                 target.end_offset = BatchHeader::read(batch).ok().map(|h| h.next_offset());
             }
             Entry::Truncate { to, place } => {
-                let (path, len) = self.cut(folder, *place)?;
+                let (path, len) = self.cut(folder, *place, None)?;
                 target.cut_at(*to);
                 target.hole.take_if(|(begins, _)| {
                     (place.segment, place.position) <= (begins.segment, begins.position)
@@ -251,7 +229,7 @@ impl Replay<'_> {
                     // that had no file yet.
                     keep = Some(*offset);
                 }
-                self.remove_segments(folder, |base| keep.is_some_and(|keep| base < keep))?;
+                self.remove_segments(folder, |f| keep.is_some_and(|keep| f.base_offset < keep))?;
                 target.hole.take_if(|(begins, _)| keep.is_some_and(|keep| begins.segment < keep));
                 // A segment that follows the last record has nothing in it yet.
                 let is_gone = |end: &Place| keep.is_some_and(|keep| end.segment < keep);
@@ -277,7 +255,7 @@ impl Replay<'_> {
             if !target.was_cut && self.somebody_wrote(&folder, end)? {
                 return Err(found.damaged_end().unwrap_or_else(|| foreign(self.directory)));
             }
-            self.cut(&folder, end)?;
+            self.cut(&folder, end, target.end_offset.filter(|_| !target.was_cut))?;
         }
         self.targets = targets;
         Ok(())
@@ -291,9 +269,18 @@ impl Replay<'_> {
         Ok(scanner.next().map_err(StorageError::io("read", &path))?.is_ok())
     }
 
-    /// Cuts the log at `end`; gives the file that it ends in, and what its length was.
-    fn cut(&mut self, folder: &Path, end: Place) -> Result<(PathBuf, u64), StorageError> {
-        self.remove_segments(folder, |base| base > end.segment)?;
+    /// Cuts the log at `end`; gives the file that it ends in, and what its length was. Snapshots of
+    /// producers are kept below the offset that is known not to have been cut.
+    fn cut(
+        &mut self,
+        folder: &Path,
+        end: Place,
+        known: Option<Offset>,
+    ) -> Result<(PathBuf, u64), StorageError> {
+        self.remove_segments(folder, |file| {
+            let is_kept = file.kind == FileKind::ProducerSnapshot && Some(file.base_offset) < known;
+            file.base_offset > end.segment && !is_kept
+        })?;
         let path = log_path(folder, end.segment);
         let opened = self.open(&path)?;
         let (len, to) = (opened.len, u64::from(end.position));
@@ -307,11 +294,11 @@ impl Replay<'_> {
     fn remove_segments(
         &mut self,
         folder: &Path,
-        is_gone: impl Fn(Offset) -> bool,
+        is_gone: impl Fn(&SegmentFile) -> bool,
     ) -> Result<(), StorageError> {
         for entry in self.disk.list(folder).map_err(StorageError::io("list", folder))? {
             let Some(file) = SegmentFile::parse(&entry.name) else { continue };
-            if is_gone(file.base_offset) {
+            if is_gone(&file) {
                 let path = folder.join(&entry.name);
                 self.files.remove(&path);
                 unless_missing(self.disk.remove_file(&path), "remove", &path)?;
@@ -348,12 +335,12 @@ impl Replay<'_> {
         }
     }
 
-    fn sync(&mut self) -> Result<(), StorageError> {
+    fn sync(&mut self, file_system: &dyn FileSystem) -> Result<(), StorageError> {
         let files = std::mem::take(&mut self.files);
         let count = files.len() + self.believed.len() + self.touched.len();
         if self.is_large || count > SYNC_EACH_MAX {
             drop(files);
-            let sync = self.file_system.sync();
+            let sync = file_system.sync();
             return sync.map_err(StorageError::io("sync the file system of", self.directory));
         }
         for (path, Opened { file, .. }) in files {
@@ -372,6 +359,25 @@ impl Replay<'_> {
     fn folder(&self, name: &TopicPartition) -> PathBuf {
         self.directory.join(names::partition_folder(&name.topic, name.partition))
     }
+}
+
+/// Visits the entries that are needed, each with the life that it speaks of, and counted.
+fn each(
+    found: &Found,
+    mut act: impl FnMut(&Life, usize, &Entry<'_>) -> Result<(), StorageError>,
+) -> Result<(), StorageError> {
+    let mut named: BTreeMap<u32, Life> = BTreeMap::new();
+    let mut position = 0;
+    found.visit(|alias, entry, is_needed| {
+        position += 1;
+        if let Entry::Open { topic_id, partition, topic } = entry {
+            named.insert(alias, (TopicPartition { topic: topic.into(), partition }, topic_id));
+        }
+        match named.get(&alias) {
+            Some(life) if is_needed => act(life, position, &entry),
+            _ => Ok(()),
+        }
+    })
 }
 
 fn log_path(folder: &Path, base_offset: Offset) -> PathBuf {
