@@ -18,6 +18,11 @@ pub enum StartError {
          __cluster_metadata-0 back, or choose another log.dirs", directory.display()
     )]
     NoMetadata { directory: PathBuf, partition: TopicPartition },
+    #[error(
+        "log directory {} holds the cluster's metadata, which are looked for in the first of \
+         log.dirs alone; name it first", .0.display()
+    )]
+    MetadataElsewhere(PathBuf),
     #[error("cannot listen on {address}: {source}; {}", another(.source))]
     Port { address: String, source: io::Error },
     #[error(

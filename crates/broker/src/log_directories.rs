@@ -28,9 +28,9 @@ pub(crate) fn open(
     outside: &mut Outside,
 ) -> Result<Vec<Arc<LogDirectory>>, StartError> {
     let paths: Vec<PathBuf> = config.logs.directories.iter().map(PathBuf::from).collect();
-    check_directories(&*outside.disk, &paths, config.node.id)?;
+    let mut cluster_id = check_directories(&*outside.disk, &paths, config.node.id)?;
+    metadata_first(&*outside.disk, &paths)?;
     let mut directories: Vec<Arc<LogDirectory>> = Vec::new();
-    let mut cluster_id = None;
     // After a crash a log that is not flushed at once has to be proven, and which those are the
     // metadata say; what else is set is put right once they are served.
     let image = OnceLock::new();
@@ -92,6 +92,17 @@ pub(crate) fn open(
         return Err(error);
     }
     Ok(directories)
+}
+
+/// The metadata are looked for in the first directory, and begun there if there are none: they must
+/// not lie in another.
+fn metadata_first(disk: &dyn Disk, paths: &[PathBuf]) -> Result<(), StartError> {
+    let folder = format!("{METADATA_TOPIC}-0");
+    let holder = paths.iter().position(|path| disk.metadata(&path.join(&folder)).is_ok());
+    match holder.and_then(|at| paths.get(at)) {
+        Some(path) if holder != Some(0) => Err(StartError::MetadataElsewhere(path.clone())),
+        _ => Ok(()),
+    }
 }
 
 /// A cluster without metadata knows no partition: all that there are would be set aside.

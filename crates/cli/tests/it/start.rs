@@ -135,6 +135,7 @@ fn what_keeps_it_from_starting_is_one_line_that_says_what_to_do_and_nothing_is_c
         (&["authorizer.class.name=Rules"], "no authorizer is asked yet", "leave the key out"),
         (&["log.dirs=ours", &taken], "cannot listen on", "choose another port"),
         (&["log.dirs=ours", "node.id=2"], "belongs to node 1", "choose another log.dirs"),
+        (&["log.dirs=new,ours"], "ours holds the cluster's metadata", "name it first"),
         (&["log.dirs=ours,theirs"], "theirs belongs to cluster", "choose another log.dirs"),
         (&["log.dirs=home"], "holds photos-2019 but no meta", "choose another log.dirs"),
         (&["log.dirs=ours,home"], "holds photos-2019 but no meta", "choose another log.dirs"),
@@ -146,9 +147,11 @@ fn what_keeps_it_from_starting_is_one_line_that_says_what_to_do_and_nothing_is_c
     }
     let (child, out, _) = ready(&mut serve(here, &["log.dirs=running"]));
     let with_it = content(here);
-    let said = refused(here, &["log.dirs=running"]);
-    assert!(said.contains("in use by another process; stop it"), "{said}");
-    assert!(content(here) == with_it);
+    for directories in ["log.dirs=running", "log.dirs=new,running"] {
+        let said = refused(here, &[directories]);
+        assert!(said.contains("in use by another process; stop it"), "{said}");
+        assert!(content(here) == with_it);
+    }
     assert_eq!(stop(child, out, Signal::TERM).0, Some(0));
     fs::remove_dir_all(here.join("running")).unwrap();
     assert_eq!(content(here).keys().collect::<Vec<_>>(), before.keys().collect::<Vec<_>>());

@@ -49,15 +49,19 @@ impl DirectoryIdentity {
     }
 }
 
-/// Whether all of these can be one node's log directories, asked before any of them is changed. One
-/// that cannot be looked at is left to whoever opens it.
+/// Whether all of these can be one node's log directories, asked before any of them is changed;
+/// gives back the cluster that they belong to, if one is not new. One that cannot be looked at is
+/// left to whoever opens it.
 pub fn check_directories(
     disk: &dyn Disk,
     directories: &[PathBuf],
     node_id: i32,
-) -> Result<(), StorageError> {
+) -> Result<Option<String>, StorageError> {
     let mut cluster: Option<String> = None;
     for directory in directories {
+        if disk.is_locked(&directory.join(names::LOCK)).unwrap_or(false) {
+            return Err(StorageError::InUse(directory.clone()));
+        }
         match MetaProperties::load(disk, &directory.join(names::META_PROPERTIES)) {
             Ok(Some(meta)) => {
                 judge(directory, &meta, cluster.as_deref(), node_id)?;
@@ -68,7 +72,7 @@ pub fn check_directories(
             Err(error) => return Err(error),
         }
     }
-    Ok(())
+    Ok(cluster)
 }
 
 /// Refuses another cluster's directory, and another node's.
