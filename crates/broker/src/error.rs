@@ -34,6 +34,8 @@ pub enum StartError {
     NotServed { key: &'static str, why: &'static str },
     #[error("log.dirs names no directory")]
     NoDirectory,
+    #[error("cannot start {threads} network threads: {source}; lower num.network.threads")]
+    Threads { threads: usize, source: io::Error },
     #[error("cannot start: {0}")]
     Io(#[from] io::Error),
 }

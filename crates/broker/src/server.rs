@@ -173,7 +173,10 @@ impl Server {
             telemetry: Telemetry::new(Random::from_seed(outside.random.next_u64())),
             config: shared_config,
         });
-        let threads = IoThreads::start(&broker)?;
+        let threads = IoThreads::start(&broker).map_err(|source| StartError::Threads {
+            threads: broker.config().network.threads,
+            source,
+        })?;
         let housekeeping = Housekeeping::start(&broker, outside.random.uuid())?;
         broker.coordinators.start(&broker)?;
         if broker.directories.len() > 1 {

@@ -159,6 +159,21 @@ fn what_keeps_it_from_starting_is_one_line_that_says_what_to_do_and_nothing_is_c
 }
 
 #[test]
+fn more_threads_than_the_machine_gives_are_told_by_their_key() {
+    let folder = Folder::new("start-threads");
+    let ended = Command::new("sh")
+        .args(["-c", "ulimit -n 100; exec \"$@\"", "sh", env!("CARGO_BIN_EXE_milena"), "serve"])
+        .args(["--override", "listeners=PLAINTEXT://127.0.0.1:0"])
+        .args(["--override", "num.network.threads=1000"])
+        .current_dir(folder.path())
+        .output()
+        .unwrap();
+    let said = String::from_utf8(ended.stderr).unwrap();
+    assert_eq!(ended.status.code(), Some(1), "{said}");
+    assert!(said.contains("1000 network threads") && said.contains("lower num.network"), "{said}");
+}
+
+#[test]
 fn what_a_start_that_fails_had_opened_is_closed_again() {
     let folder = Folder::new("start-half");
     let here = folder.path();
