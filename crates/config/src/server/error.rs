@@ -115,8 +115,15 @@ impl Warning {
         Self::new(entry, format!("is unknown and has no effect; did you mean {nearest}?"))
     }
 
-    pub(super) fn obsolete(entry: &Entry, successor: Successor) -> Self {
+    pub(super) fn obsolete(
+        entry: &Entry,
+        successor: Successor,
+        is_set: impl Fn(&str) -> bool,
+    ) -> Self {
         let what = match successor {
+            Successor::Renamed(key) if is_set(key) => {
+                format!("is now called {key}, which is set too; that value counts")
+            }
             Successor::Renamed(key) => format!("is now called {key}, which was taken from it"),
             Successor::Use(key) => format!("has no effect any more; use {key}"),
             Successor::Nothing(why) => format!("has no effect any more: {why}"),

@@ -59,7 +59,8 @@ impl ServerConfig {
         let mut renamed = Entries::new();
         for entry in entries {
             if let Some(successor) = successor(&entry.key) {
-                warnings.push(Warning::obsolete(entry, successor));
+                let is_set = |key: &str| entries.iter().any(|entry| entry.key == key);
+                warnings.push(Warning::obsolete(entry, successor, is_set));
                 if let Successor::Renamed(key) = successor {
                     renamed.insert(key.to_owned(), entry.value.clone());
                 }

@@ -149,7 +149,10 @@ fn warnings_say_what_to_do() {
          kafka.metrics.reporters?",
         ]
     );
-    assert_eq!(self::config("broker.id=7\nnode.id=8").node.id, 8);
+    let (config, warnings) = read("broker.id=7\nnode.id=8").unwrap();
+    assert_eq!(config.node.id, 8);
+    let warning = "line 1: broker.id is now called node.id, which is set too; that value counts";
+    assert_eq!(warnings[0].to_string(), warning);
     assert_eq!(self::config("broker.id=-1").node.id, 1);
 }
 
