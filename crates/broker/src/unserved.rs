@@ -1,5 +1,5 @@
 //! Settings that ask for what is not served yet, and whose user would believe to have it: rules
-//! that nobody asks, a cluster of several nodes, encryption. A start is refused rather than begun
+//! that nobody asks, a cluster of several nodes, encryption, values that stand elsewhere. A start is refused rather than begun
 //! without them. Settings that only make something slower or faster are none of these.
 
 use milena_config::{
@@ -9,11 +9,15 @@ use milena_config::{
 
 use crate::error::StartError;
 
+const NO_POLICY: &str = "no policy is asked yet, so whoever may change topics may change them to \
+                         anything; leave the key out where that is as it should be";
+
 /// Whether all that is asked for is there; the first thing that is not.
 pub(crate) fn refuse(config: &ServerConfig) -> Result<(), StartError> {
     let (node, quorum, logs) = (&config.node, &config.quorum, &config.logs);
     let is_encrypted = |it: &&Listener| it.protocol != SecurityProtocol::Plaintext;
     let encrypted = config.network.listeners.iter().find(is_encrypted);
+    let said = |key: &str| config.layers.fixed.get(key).map_or("", |value| value.trim());
     let refusals = [
         (
             encrypted.is_some(),
@@ -46,6 +50,28 @@ pub(crate) fn refuse(config: &ServerConfig) -> Result<(), StartError> {
             "metadata.log.dir",
             "the metadata lie in the first of log.dirs; name that directory first there",
         ),
+        (
+            !said("config.providers").is_empty(),
+            "config.providers",
+            "values are taken as they stand, with any ${...} in them; write them out, and leave \
+             the key out",
+        ),
+        (
+            !said("create.topic.policy.class.name").is_empty(),
+            "create.topic.policy.class.name",
+            NO_POLICY,
+        ),
+        (
+            !said("alter.config.policy.class.name").is_empty(),
+            "alter.config.policy.class.name",
+            NO_POLICY,
+        ),
+        (
+            said("remote.log.storage.system.enable").eq_ignore_ascii_case("true"),
+            "remote.log.storage.system.enable",
+            "tiered storage is not served yet: records that lie there would be missing; leave the \
+             key out where there are none",
+        ),
     ];
     match refusals.into_iter().find(|(is_asked, ..)| *is_asked) {
         Some((_, key, why)) => Err(StartError::NotServed { key, why }),
@@ -76,6 +102,10 @@ mod test {
             "controller.quorum.voters=1@a:1,2@b:1\ncontroller.listener.names=CONTROLLER",
             "controller.quorum.bootstrap.servers=a:1,b:1",
             "metadata.log.dir=/meta\nlog.dirs=/data",
+            "config.providers=env\nlog.dirs=${env:DATA}",
+            "create.topic.policy.class.name=org.example.Names",
+            "alter.config.policy.class.name=org.example.Bounds",
+            "remote.log.storage.system.enable=true",
         ] {
             let (key, _) = text.split_once('=').unwrap();
             let message = refused(text).unwrap();
@@ -90,6 +120,7 @@ mod test {
             "controller.quorum.voters=1@localhost:9093",
             "controller.quorum.bootstrap.servers=localhost:9093",
             "metadata.log.dir=/data\nlog.dirs=/data,/more",
+            "config.providers=\nremote.log.storage.system.enable=false",
         ] {
             assert_eq!(refused(text), None);
         }

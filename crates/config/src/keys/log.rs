@@ -22,7 +22,7 @@ pub(super) const FLUSH_MS: &[Synonym] =
 #[rustfmt::skip]
 pub(super) const KEYS: &[Definition] = &[
     class("alter.config.policy.class.name").low()
-        .says("A Java class; accepted and ignored."),
+        .says("A Java class that may refuse settings of topics; a broker with one does not start."),
     boolean("auto.create.topics.enable").or("true").high()
         .says("Whether asking for an unknown topic creates it."),
     int("compression.gzip.level").or("-1").check(Check::RangeOrMinusOne(1.0, 9.0)).cluster_wide()
@@ -36,7 +36,7 @@ pub(super) const KEYS: &[Definition] = &[
     list("cordoned.log.dirs").or("").per_broker()
         .says("Not served yet: log directories that get no new partitions; * for all."),
     class("create.topic.policy.class.name").low()
-        .says("A Java class; accepted and ignored."),
+        .says("A Java class that may refuse new topics; a broker with one does not start."),
     boolean("delete.topic.enable").or("true").high()
         .says("Whether topics may be deleted."),
     long("log.cleaner.backoff.ms").or("15000").at_least(0.0).cluster_wide()

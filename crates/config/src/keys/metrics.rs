@@ -5,7 +5,7 @@ use crate::definition::{Definition, int, list, long, string};
 #[rustfmt::skip]
 pub(super) const KEYS: &[Definition] = &[
     list("config.providers").or("").low().cluster_wide()
-        .says("Java classes that resolve variables in values; accepted and ignored."),
+        .says("Java classes that resolve variables in values; a broker with one does not start."),
     int("kafka.metrics.polling.interval.secs").or("10").at_least(1.0).low()
         .says("Accepted and ignored: metrics are read when somebody asks."),
     list("kafka.metrics.reporters").or("").low()
