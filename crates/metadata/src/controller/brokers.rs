@@ -220,6 +220,16 @@ pub(super) fn unregister(
             throttle_time_ms: 0,
         });
     };
+    if scene.options.own_broker == Some(broker.id) {
+        // It would serve on, unknown to every client, until its process is started again.
+        let message =
+            format!("Broker {} runs in this controller's process; stop it first", broker.id);
+        return scene.answer(&UnregisterBrokerResponse {
+            error_code: ErrorCode::InvalidRequest as i16,
+            error_message: Some(&message),
+            throttle_time_ms: 0,
+        });
+    }
     remove_from_isrs(scene, broker.id)?;
     scene.put(&Value::UnregisterBrokerRecord(UnregisterBrokerRecord {
         broker_id: broker.id,

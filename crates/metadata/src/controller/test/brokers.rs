@@ -142,3 +142,17 @@ fn a_broker_is_forgotten_when_an_administrator_says_so() {
     assert!(story.image().cluster.broker(1).is_none());
     assert_eq!(story.state("a", 0), (2, 1, vec![2]));
 }
+
+#[test]
+fn the_broker_of_the_controllers_own_process_stays_registered() {
+    let mut story = Story::with(2, |it| it.own_broker = Some(1));
+    story.topic("a", &[&[1]]);
+    let mut unregister = |broker_id| {
+        let request = UnregisterBrokerRequest { broker_id };
+        story.ask::<UnregisterBroker, _>(&request, |it| super::code(it.error_code))
+    };
+    assert_eq!(unregister(1), Err(ErrorCode::InvalidRequest));
+    assert_eq!(unregister(2), Ok(()));
+    assert!(story.image().cluster.broker(1).is_some());
+    assert_eq!(story.state("a", 0).0, 1);
+}
