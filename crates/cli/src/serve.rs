@@ -1,11 +1,19 @@
 //! `milena serve`: one broker, until a signal stops it.
 
-use std::{io::Write, path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    io::Write,
+    path::PathBuf,
+    sync::{Arc, mpsc},
+    time::Duration,
+};
 
 use milena_broker::{Outside, Server, StartError, StorageError};
 use milena_config::{ConfigError, Entry, ServerConfig, properties};
 use milena_env::{Clock, Disk, Random, RealClock, RealDisk, descriptors, spawn_thread};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    sync::oneshot,
+};
 
 use crate::logging;
 
@@ -38,8 +46,8 @@ pub(crate) enum Error {
     #[error("{0}")]
     Io(#[from] std::io::Error),
     #[error(
-        "what is in flight was not finished within milena.shutdown.timeout.ms; the next start \
-         replays the journal"
+        "start and stop were not finished within milena.shutdown.timeout.ms after the signal; the \
+         next start replays the journal"
     )]
     TooLate,
 }
@@ -58,12 +66,7 @@ pub(crate) fn run(arguments: &Arguments, logs_json: bool) -> Result<(), Error> {
     }
     let node_id = config.node.id;
     let data = config.logs.directories.join(",");
-    let shutdown_timeout = Duration::from_millis(config.node.shutdown_timeout_ms);
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let guard = runtime.enter();
-    let (mut terminate, mut interrupt) =
-        (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
-    drop(guard);
+    let (stop, _running) = watch_signals(Duration::from_millis(config.node.shutdown_timeout_ms))?;
     let random = Random::from_os()?;
     let mut server = Server::start(config, Outside { disk, clock: Arc::clone(&clock), random })?;
     let took = (clock.monotonic() - started).as_millis();
@@ -74,21 +77,43 @@ pub(crate) fn run(arguments: &Arguments, logs_json: bool) -> Result<(), Error> {
     let mut out = std::io::stdout();
     out.write_all(ready.as_bytes())?;
     out.flush()?;
+    let runtime = tokio::runtime::Builder::new_current_thread().build()?;
     runtime.block_on(async {
         tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
-            why = server.failed() => return Err(Error::Metadata(why)),
+            _ = stop => Ok(()),
+            why = server.failed() => Err(Error::Metadata(why)),
         }
-        Ok(())
     })?;
-    tracing::info!("stopping");
-    // Whatever holds it up, the process ends in time.
-    let (done, finished) = std::sync::mpsc::channel();
-    spawn_thread("stop", move || done.send(server.stop()))?;
-    finished.recv_timeout(shutdown_timeout).map_err(|_| Error::TooLate)??;
+    server.stop()?;
     tracing::info!("stopped");
     Ok(())
+}
+
+/// Tells of the first SIGTERM or Ctrl-C, also while a start takes long or waits for a disk. Whatever
+/// holds the stop up, the process ends in time, unless the second of these is gone by then.
+fn watch_signals(timeout: Duration) -> Result<(oneshot::Receiver<()>, mpsc::Sender<()>), Error> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let guard = runtime.enter();
+    let (mut terminate, mut interrupt) =
+        (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    drop(guard);
+    let (asked, stop) = oneshot::channel();
+    let (running, ended) = mpsc::channel();
+    spawn_thread("signals", move || {
+        runtime.block_on(async {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+        });
+        tracing::info!("stopping");
+        let _ = asked.send(());
+        if ended.recv_timeout(timeout) == Err(mpsc::RecvTimeoutError::Timeout) {
+            eprintln!("milena: {}", Error::TooLate);
+            std::process::exit(1);
+        }
+    })?;
+    Ok((stop, running))
 }
 
 /// What the file and the command line say, in this order: the last one counts.

@@ -159,6 +159,31 @@ fn what_keeps_it_from_starting_is_one_line_that_says_what_to_do_and_nothing_is_c
 }
 
 #[test]
+fn a_start_that_hangs_ends_by_a_signal_in_time() {
+    let folder = Folder::new("start-hangs");
+    fs::create_dir(folder.path().join("stuck")).unwrap();
+    // Whoever opens this to read waits until somebody writes, as for a disk that does not answer.
+    let fifo = folder.path().join("stuck/meta.properties");
+    assert!(Command::new("mkfifo").arg(&fifo).status().unwrap().success());
+    let settings = ["log.dirs=stuck", "milena.shutdown.timeout.ms=200"];
+    let mut child = serve(folder.path(), &settings).spawn().unwrap();
+    let begun = |child: &Child| {
+        let status = fs::read_to_string(format!("/proc/{}/status", child.id())).unwrap();
+        let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:")).unwrap();
+        u64::from_str_radix(caught.trim(), 16).unwrap() & (1 << (15 - 1)) != 0
+    };
+    let mut patience = (0..200).map(|_| std::thread::sleep(Duration::from_millis(50)));
+    assert!(patience.by_ref().any(|()| begun(&child)), "SIGTERM is never caught");
+    kill_process(Pid::from_child(&child), Signal::TERM).unwrap();
+    let ended = patience.find_map(|()| child.try_wait().unwrap());
+    let _ = child.kill();
+    assert_eq!(ended.expect("it goes on").code(), Some(1));
+    let mut log = String::new();
+    child.stderr.take().unwrap().read_to_string(&mut log).unwrap();
+    assert!(log.contains("milena: start and stop were not finished within milena.shut"), "{log}");
+}
+
+#[test]
 fn more_threads_than_the_machine_gives_are_told_by_their_key() {
     let folder = Folder::new("start-threads");
     let ended = Command::new("sh")
