@@ -257,7 +257,11 @@ impl Shared {
         if self.disk_full.swap(full, Ordering::Relaxed) != full {
             let directory = self.path.display();
             if full {
-                tracing::error!(%directory, "disk full: writes are refused until there is room");
+                let reserve_bytes = self.config.free_bytes_min;
+                tracing::error!(
+                    %directory, reserve_bytes,
+                    "disk full: writes are refused until more than the reserve is free"
+                );
             } else {
                 tracing::info!(%directory, "there is room on the disk again: writes are accepted");
             }
