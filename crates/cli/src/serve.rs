@@ -9,7 +9,7 @@ use std::{
 
 use milena_broker::{Outside, Server, StartError, StorageError};
 use milena_config::{ConfigError, Entry, ServerConfig, properties};
-use milena_env::{Clock, Disk, Random, RealClock, RealDisk, descriptors, spawn_thread};
+use milena_env::{Clock, Disk, Random, RealClock, RealDisk, descriptors, memory, spawn_thread};
 use tokio::{
     signal::unix::{SignalKind, signal},
     sync::oneshot,
@@ -19,6 +19,9 @@ use crate::logging;
 
 /// As many segments as a log directory keeps open, and some thousand connections.
 const DESCRIPTORS: u16 = 12_000;
+
+/// Some requests of the usual size.
+const MEMORY_KEPT: i32 = 8 << 20;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
@@ -57,6 +60,7 @@ pub(crate) fn run(arguments: &Arguments, logs_json: bool) -> Result<(), Error> {
     let clock: Arc<dyn Clock> = Arc::new(RealClock);
     let started = clock.monotonic();
     descriptors::reserve(DESCRIPTORS);
+    memory::keep(MEMORY_KEPT);
     let disk: Arc<dyn Disk> = Arc::new(RealDisk);
     let entries = read(&*disk, arguments)?;
     let (config, warnings) = ServerConfig::parse(&entries)?;
