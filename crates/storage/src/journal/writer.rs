@@ -159,6 +159,7 @@ impl Writer {
         if self.ring.make_room(len) {
             return Ok(true);
         }
+        self.hand_empty_rounds(shared);
         let tail = shared.tail();
         if self.ring.would_free(tail) {
             self.ring.write(tail, 0, &[])?;
@@ -234,12 +235,16 @@ impl Writer {
 
     /// The last round: whatever is in a segment by now came with it or before.
     pub(crate) fn last_sequence(&self, shared: &Shared) -> u64 {
-        let last = self.ring.next_sequence() - 1;
+        self.hand_empty_rounds(shared);
+        self.ring.next_sequence() - 1
+    }
+
+    /// A round without entries has nothing to be put into segments, and nobody else says so: a
+    /// file that ends with it would never be free again.
+    fn hand_empty_rounds(&self, shared: &Shared) {
         if self.backlog.is_empty() {
-            // Rounds without entries too: nobody else says so of them.
-            shared.handed_to_segments(last);
+            shared.handed_to_segments(self.ring.next_sequence() - 1);
         }
-        last
     }
 
     /// Lets a round say that rounds up to `sequence` are not needed, unless one has said so.

@@ -5,6 +5,7 @@ mod compaction;
 mod faults;
 mod follower;
 mod kafka_data;
+mod large_batches;
 mod model;
 mod relocate;
 mod resume;
