@@ -3,7 +3,7 @@
 
 use std::sync::{Arc, PoisonError};
 
-use super::LogDirectory;
+use super::{LogDirectory, removal};
 use crate::{checkpoints, clean_stop::CleanStop, error::StorageError, log::Log};
 
 impl LogDirectory {
@@ -18,6 +18,7 @@ impl LogDirectory {
         }
         shared.queue.stop();
         shared.dirty.stop();
+        shared.removal.stop();
         let threads =
             std::mem::take(&mut *self.threads.lock().unwrap_or_else(PoisonError::into_inner));
         for thread in threads {
@@ -34,6 +35,7 @@ impl LogDirectory {
         shared.checkpoint()?;
         // Also where nothing was written since the start: it may have been one after a crash.
         logs.iter().for_each(|log| log.advance_recovery_point(log.reached()));
+        removal::remove_all(shared)?;
         shared.store_recovery_points()?;
         shared.store_starts()?;
         self.note(&logs, broker_epoch)?;

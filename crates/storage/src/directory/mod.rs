@@ -8,6 +8,7 @@ mod identity;
 mod open;
 mod partitions;
 mod relocate;
+mod removal;
 mod shared;
 
 use std::{
@@ -19,6 +20,7 @@ use std::{
 pub use identity::{DirectoryIdentity, check_directories};
 pub use open::{FirstLog, OpenOptions, Workers};
 pub use relocate::Relocation;
+pub(crate) use removal::Doomed;
 pub(crate) use shared::Shared;
 
 use crate::{
@@ -109,7 +111,8 @@ impl LogDirectory {
     pub fn checkpoint(&self) -> Result<(), StorageError> {
         self.shared.checkpoint()?;
         self.grow_journal();
-        Ok(())
+        let is_alone = self.threads.lock().unwrap_or_else(PoisonError::into_inner).is_empty();
+        if is_alone { removal::remove_all(&self.shared) } else { Ok(()) }
     }
 
     /// Adds files to a journal that is more than half full and not yet at its limit: a burst that
@@ -139,6 +142,7 @@ impl Drop for LogDirectory {
     fn drop(&mut self) {
         self.shared.queue.stop();
         self.shared.dirty.stop();
+        self.shared.removal.stop();
         self.shared.logs.write().unwrap_or_else(PoisonError::into_inner).clear();
     }
 }

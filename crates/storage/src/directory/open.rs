@@ -10,7 +10,7 @@ use std::{
 use milena_env::{Clock, Disk, spawn_thread};
 use milena_protocol::{Offset, Uuid};
 
-use super::{DirectoryIdentity, LogDirectory, Shared};
+use super::{DirectoryIdentity, Doomed, LogDirectory, Shared, removal};
 use crate::{
     checkpoints,
     clean_stop::CleanStop,
@@ -37,7 +37,7 @@ const CHECKPOINT_INTERVAL: Duration = Duration::from_secs(60);
 /// Who writes rounds and checkpoints.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Workers {
-    /// Two threads: the journal's writer and the checkpoint.
+    /// Three threads: the journal's writer, the checkpoint, and who removes what is deleted.
     Threads,
     /// Whoever calls `run_pending` and `checkpoint`: a test that must be repeatable.
     Caller,
@@ -154,8 +154,10 @@ impl LogDirectory {
                 wanted = shared.dirty.wait(CHECKPOINT_INTERVAL);
             }
         });
+        let shared = Arc::clone(&self.shared);
+        let removal = spawn_thread("removal", move || removal::run(&shared));
         let mut threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner);
-        for thread in [writer, checkpoint] {
+        for thread in [writer, checkpoint, removal] {
             threads.push(thread.map_err(StorageError::io("start a thread for", self.path()))?);
         }
         Ok(())
@@ -211,7 +213,8 @@ impl<'a> Survey<'a> {
                     folders.push((name, path.join(&entry.name)));
                 }
                 Some(PartitionFolder { mark: Some(names::Mark::Delete), .. }) => {
-                    shared.dirty.add_doomed_folder(path.join(&entry.name));
+                    let folder = path.join(&entry.name);
+                    shared.dirty.add_doomed(Doomed::Folder(folder, Vec::new()));
                 }
                 // Stray and future replicas are the broker's to decide on.
                 _ => {}

@@ -12,6 +12,7 @@ use std::{
 use milena_env::{Clock, Disk};
 use milena_protocol::Offset;
 
+use super::removal::Removal;
 use crate::{
     checkpoints,
     compaction::CleanedOffsets,
@@ -36,6 +37,7 @@ pub(crate) struct Shared {
     pub queue: Queue,
     pub files: OpenFiles,
     pub dirty: Dirty,
+    pub removal: Removal,
     pub logs: RwLock<BTreeMap<TopicPartition, Arc<Log>>>,
     /// Logs that were deleted, and of which a crash may still make a log again.
     leaving: Mutex<Vec<Arc<Log>>>,
@@ -75,6 +77,7 @@ impl Shared {
             queue: Queue::default(),
             files,
             dirty: Dirty::default(),
+            removal: Removal::default(),
             logs: RwLock::default(),
             leaving: Mutex::default(),
             writer: Mutex::default(),
@@ -244,6 +247,7 @@ impl Shared {
             );
             self.queue.stop();
             self.dirty.stop();
+            self.removal.stop();
             // Also those who wait for something to come to a log that nothing was sent to.
             self.all_logs().iter().for_each(|log| log.wake_all());
         }

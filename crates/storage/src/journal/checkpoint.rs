@@ -12,7 +12,7 @@ use std::{
 
 use super::segments::unless_missing;
 use crate::{
-    directory::Shared,
+    directory::{Doomed, Shared},
     error::StorageError,
     log::{Log, Reached},
     segment::Segment,
@@ -26,9 +26,8 @@ struct Changed {
     /// Snapshots and the like: small files, written once.
     files: BTreeSet<PathBuf>,
     folders: BTreeSet<PathBuf>,
-    /// Files and folders that are in nobody's way any more.
-    doomed: Vec<PathBuf>,
-    doomed_folders: Vec<PathBuf>,
+    /// What is in nobody's way any more, once its new name is durable.
+    doomed: Vec<Doomed>,
     /// A log starts elsewhere, or is shorter, than Kafka's checkpoint files say.
     offsets: bool,
     /// Logs that need a folder, or whose epochs are to be saved.
@@ -41,7 +40,6 @@ impl Changed {
         self.files.extend(other.files);
         self.folders.extend(other.folders);
         self.doomed.extend(other.doomed);
-        self.doomed_folders.extend(other.doomed_folders);
         self.logs.extend(other.logs);
         self.offsets |= other.offsets;
     }
@@ -67,18 +65,10 @@ impl Dirty {
         changed.files.insert(path);
     }
 
-    /// A file to be removed, now that nobody looks for it.
-    pub(crate) fn add_doomed(&self, path: PathBuf) {
-        let mut changed = self.lock();
-        if let Some(folder) = path.parent() {
-            changed.folders.insert(folder.to_owned());
-        }
-        changed.doomed.push(path);
-    }
-
-    /// A deleted partition's folder, which has its new name already.
-    pub(crate) fn add_doomed_folder(&self, path: PathBuf) {
-        self.lock().doomed_folders.push(path);
+    /// Something to be removed, now that nobody looks for it. It has its new name already, in a
+    /// folder that is added by itself.
+    pub(crate) fn add_doomed(&self, doomed: Doomed) {
+        self.lock().doomed.push(doomed);
     }
 
     pub(crate) fn add_offsets(&self) {
@@ -187,12 +177,7 @@ fn save_and_sync(shared: &Shared, changed: &mut Changed) -> Result<(), StorageEr
         changed.files.iter().try_for_each(|path| sync_file(shared, path))?;
         changed.folders.iter().try_for_each(|path| sync_folder(shared, path))?;
     }
-    for path in &changed.doomed {
-        unless_missing(shared.disk.remove_file(path), "remove", path)?;
-    }
-    for path in &changed.doomed_folders {
-        unless_missing(shared.disk.remove_dir_all(path), "remove", path)?;
-    }
+    shared.removal.add(std::mem::take(&mut changed.doomed));
     Ok(())
 }
 

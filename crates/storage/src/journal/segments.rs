@@ -14,10 +14,10 @@ use super::{
     queue::{Append, Task, What},
 };
 use crate::{
-    directory::Shared,
+    directory::{Doomed, Shared},
     error::StorageError,
     log::Log,
-    names::{FileKind, Mark, SegmentFile, Stage},
+    names::{FileKind, Mark},
     segment::{MaxTimestamp, Segment},
 };
 
@@ -249,20 +249,20 @@ fn outlast(shared: &Shared, finished: &Arc<Segment>) -> Result<(), StorageError>
 }
 
 /// Takes away the files of segments that are in no view any more. Removing a large file takes the
-/// file system a while, so here it only gets another name; the checkpoint removes it.
+/// file system a while, so here it only gets another name, until a checkpoint has made that durable.
 pub(crate) fn remove(shared: &Shared, segments: &[Arc<Segment>]) -> Result<(), StorageError> {
-    use FileKind::{Log, OffsetIndex, ProducerSnapshot, TimeIndex, TransactionIndex};
+    use FileKind::{OffsetIndex, ProducerSnapshot, TimeIndex, TransactionIndex};
     for segment in segments {
         segment.retire();
-        let path = segment.path(Log);
-        let file = SegmentFile::live(segment.base_offset(), Log).with_stage(Stage::Deleted);
-        let doomed = segment.folder().path().join(file.to_string());
+        let path = segment.path(FileKind::Log);
+        let doomed = Doomed::path_of(segment);
         unless_missing(shared.disk.rename(&path, &doomed), "rename", &path)?;
         for kind in [OffsetIndex, TimeIndex, TransactionIndex, ProducerSnapshot] {
             let path = segment.path(kind);
             unless_missing(shared.disk.remove_file(&path), "remove", &path)?;
         }
-        shared.dirty.add_doomed(doomed);
+        shared.dirty.add_folder(&segment.folder().path());
+        shared.dirty.add_doomed(Doomed::Segment(Arc::clone(segment)));
     }
     Ok(())
 }

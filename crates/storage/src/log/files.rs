@@ -13,7 +13,7 @@ use milena_protocol::Offset;
 use super::{Log, TopicPartition};
 use crate::{
     checkpoints,
-    directory::Shared,
+    directory::{Doomed, Shared},
     error::StorageError,
     journal::segments::unless_missing,
     names::{self, FileKind, Mark, SegmentFile},
@@ -95,7 +95,8 @@ impl Log {
         self.folder.left_for(&marked);
         shared.dirty.add_folder(&shared.path);
         if mark == Mark::Delete {
-            shared.dirty.add_doomed_folder(marked);
+            let segments = self.segments.load().iter().map(Arc::clone).collect();
+            shared.dirty.add_doomed(Doomed::Folder(marked, segments));
         }
         Ok(())
     }

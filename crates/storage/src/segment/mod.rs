@@ -292,6 +292,19 @@ impl Segment {
         self.gone.store(true, Ordering::Release);
     }
 
+    /// Closes the files of a retired segment; `false` while somebody reads them.
+    pub(crate) fn close_unread(&self) -> bool {
+        let mut slot = self.open_slot();
+        let is_read = |open: &Arc<OpenSegment>| {
+            Arc::strong_count(open) > 1 || Arc::strong_count(&open.file) > 1
+        };
+        if slot.as_ref().is_some_and(is_read) {
+            return false;
+        }
+        *slot = None;
+        true
+    }
+
     pub(crate) fn is_gone(&self) -> bool {
         self.gone.load(Ordering::Acquire)
     }

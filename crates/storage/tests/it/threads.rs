@@ -5,9 +5,14 @@ use std::{
     sync::Arc,
     task::{Context, Poll, Wake, Waker},
     thread::{self, Thread},
+    time::Duration,
 };
 
-use milena_env::{Disk, RealClock, disk::SimulatedDisk, spawn_thread};
+use milena_env::{
+    Clock, Disk, RealClock,
+    disk::{SimulatedDisk, simulated::Operation},
+    spawn_thread,
+};
 use milena_protocol::{Offset, Uuid};
 use milena_storage::{
     DirectoryIdentity, Limit, Log, LogConfig, LogDirectory, OpenOptions, Workers,
@@ -161,5 +166,93 @@ fn a_read_goes_as_far_as_its_bound_while_batches_go_to_the_file() {
         assert_eq!(plan.len, (bound.0 - from.0) as usize * one, "from {from} to {bound}");
     }
     writer.join().unwrap();
+    directory.close(1).unwrap();
+}
+
+/// Waits for what other threads are about to do; fails after half a minute.
+fn wait_until(is_so: impl Fn() -> bool) {
+    let step = Duration::from_millis(10);
+    let soon = (0..3_000).any(|_| {
+        let is_so = is_so();
+        RealClock.sleep(if is_so { Duration::ZERO } else { step });
+        is_so
+    });
+    assert!(soon, "it did not come");
+}
+
+/// Whether a partition has files that wait for their removal.
+fn has_doomed(disk: &SimulatedDisk, topic: &str) -> bool {
+    let entries = disk.list(&path().join(format!("{topic}-0"))).unwrap();
+    entries.iter().any(|entry| entry.name.ends_with(".deleted"))
+}
+
+#[test]
+fn a_removal_that_takes_long_holds_up_no_acknowledgement() {
+    let disk = SimulatedDisk::new(1);
+    let config = Arc::new(LogConfig { segment_bytes: 3_000, ..LogConfig::default() });
+    let directory = open(&disk, &config);
+    let [old, gone, busy] = ["old", "gone", "busy"].map(|topic| {
+        let id = topic.bytes().fold(1, |id, byte| id * 31 + u128::from(byte));
+        let log =
+            directory.create(partition(topic), Uuid::from_u128(id), Arc::clone(&config)).unwrap();
+        client(&log, 1);
+        log
+    });
+    let file = disk.stall(Operation::Remove, ".deleted");
+    old.delete_records(old.durable_end());
+    directory.delete(&partition("gone")).unwrap();
+    drop(gone);
+    wait_until(|| has_doomed(&disk, "old"));
+    let asked = Arc::clone(&directory);
+    let asked = spawn_thread("asked", move || asked.checkpoint());
+    file.wait_until_reached();
+
+    let (told, hear) = std::sync::mpsc::channel();
+    let log = Arc::clone(&busy);
+    let writer = spawn_thread("client", move || {
+        // Three times what the journal holds at most: it is full unless checkpoints go on.
+        for _ in 0..3 << 10 {
+            append(&log, batch(&[&"x".repeat(1_000)]), 0).unwrap();
+        }
+        let end = log.appended_end();
+        told.send(block_on(log.wait_durable(end))).unwrap();
+    });
+    let durable = hear.recv_timeout(Duration::from_secs(60));
+    let is_there_still = has_doomed(&disk, "old");
+    drop(file);
+    asked.unwrap().join().unwrap().unwrap();
+    assert_eq!(durable, Ok(true), "checkpoints go on");
+    assert!(is_there_still);
+    writer.unwrap().join().unwrap();
+    let folders = || disk.list(&path()).unwrap().iter().filter(|entry| entry.is_dir).count();
+    wait_until(|| !has_doomed(&disk, "old") && folders() == 2);
+    directory.close(1).unwrap();
+}
+
+#[test]
+fn a_file_is_cut_short_for_its_removal_only_when_nobody_reads_it() {
+    let disk = SimulatedDisk::new(1);
+    let config = Arc::new(LogConfig { segment_bytes: 40 << 20, ..LogConfig::default() });
+    let directory = open(&disk, &config);
+    let log = directory.create(partition("orders"), Uuid::from_u128(1), Arc::clone(&config));
+    let log = log.unwrap();
+    while log.start_offset() == Offset::ZERO && log.appended_end() < Offset(45) {
+        let appended = append(&log, batch(&[&"x".repeat(1 << 20)[..(1 << 20) - 200]]), 0).unwrap();
+        assert!(block_on(log.wait_durable(appended.end)));
+    }
+    wait_until(|| directory.unwritten_bytes() == 0);
+    // The last batch of the first segment, which is about to go.
+    let limit = Limit { bytes_max: 1, at_least_one: true };
+    let plan = log.read(Offset(38), log.durable_end(), limit).unwrap();
+    let before = plan.read().unwrap();
+    log.delete_records(log.durable_end());
+    wait_until(|| has_doomed(&disk, "orders"));
+    directory.checkpoint().unwrap();
+    // Once it has been looked at.
+    RealClock.sleep(Duration::from_millis(300));
+    assert!(has_doomed(&disk, "orders"), "it is read");
+    assert_eq!(plan.read().unwrap(), before);
+    drop(plan);
+    wait_until(|| !has_doomed(&disk, "orders"));
     directory.close(1).unwrap();
 }
