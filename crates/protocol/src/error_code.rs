@@ -164,7 +164,7 @@ error_codes! {
     OperationNotAttempted 55 "OPERATION_NOT_ATTEMPTED" stop
         "This was not tried, because something before it failed"
     KafkaStorageError 56 "KAFKA_STORAGE_ERROR" retry
-        "The disk failed"
+        "The disk failed, or is full"
     LogDirNotFound 57 "LOG_DIR_NOT_FOUND" stop
         "The broker has no such log directory"
     SaslAuthenticationFailed 58 "SASL_AUTHENTICATION_FAILED" stop
