@@ -9,7 +9,7 @@ use milena_storage::{AppendError, ReadError, StorageError, producers::SequenceEr
 
 use crate::{
     coordinator::{CoordinatorError, group::GroupError, transaction::TransactionError},
-    partition::{EpochCheck, OwnError, Unreached},
+    partition::{EpochCheck, OwnError, Unreached, table::Absent},
     transactions::markers::MarkerError,
 };
 
@@ -101,6 +101,15 @@ impl ToCode for EpochCheck {
             Self::Current => ErrorCode::None,
             Self::Old => ErrorCode::FencedLeaderEpoch,
             Self::Unknown => ErrorCode::UnknownLeaderEpoch,
+        }
+    }
+}
+
+impl ToCode for Absent {
+    fn code(&self) -> ErrorCode {
+        match self {
+            Self::Unknown => ErrorCode::UnknownTopicOrPartition,
+            Self::Away => ErrorCode::KafkaStorageError,
         }
     }
 }

@@ -17,7 +17,8 @@ use milena_protocol::{
 use super::{Call, Outcome};
 use crate::{
     authorizer::{Operation, Resource},
-    partition::Partition,
+    error_map::ToCode,
+    partition::{Partition, table::Topic},
     topics,
 };
 
@@ -34,12 +35,12 @@ pub(super) async fn handle(call: &Call<'_>, request: DeleteRecordsRequest<'_>) -
         let may = call.may(Operation::Delete, Resource::Topic(asked.name));
         let known = call.broker().partitions.by_name(asked.name);
         let answer = |wanted: &DeleteRecordsPartition| {
-            let partition = known.as_ref().and_then(|it| it.partition(wanted.partition_index));
+            let partition = Topic::find(known.as_deref(), wanted.partition_index);
             let deleted = match partition {
                 _ if !may => Err(ErrorCode::TopicAuthorizationFailed),
-                None => Err(ErrorCode::UnknownTopicOrPartition),
-                Some(_) if topics::is_internal(asked.name) => Err(ErrorCode::InvalidTopicException),
-                Some(partition) => delete_below(partition, wanted.offset),
+                Err(absent) => Err(absent.code()),
+                Ok(_) if topics::is_internal(asked.name) => Err(ErrorCode::InvalidTopicException),
+                Ok(partition) => delete_below(partition, wanted.offset),
             };
             match deleted {
                 Err(code) => refusal(wanted.partition_index, code),

@@ -282,8 +282,7 @@ fn locate(
     if !call.may(Operation::Read, Resource::Topic(name)) {
         return Err(ErrorCode::TopicAuthorizationFailed);
     }
-    let partition = known.and_then(|known| known.partition(index));
-    let partition = partition.ok_or(ErrorCode::UnknownTopicOrPartition)?;
+    let partition = Topic::find(known, index).map_err(|absent| absent.code())?;
     // No other broker has a replica of anything that is here.
     if replica_id >= 0 {
         return Err(ErrorCode::NotLeaderOrFollower);

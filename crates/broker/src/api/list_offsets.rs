@@ -17,7 +17,7 @@ use super::{Call, Outcome};
 use crate::{
     authorizer::{Operation, Resource},
     error_map::ToCode,
-    partition::{EpochCheck, Partition},
+    partition::{EpochCheck, Partition, table::Topic},
 };
 
 /// What a request asks for instead of a time.
@@ -67,15 +67,15 @@ pub(super) async fn handle(call: &Call<'_>, request: ListOffsetsRequest<'_>) -> 
         let answer = |wanted: &ListOffsetsPartition| {
             // Which of two questions an answer belongs to, nobody could say.
             let count = seen.remove(&wanted.partition_index)?;
-            let known = known.as_ref().and_then(|known| known.partition(wanted.partition_index));
-            let found = match known {
+            let found = Topic::find(known.as_deref(), wanted.partition_index);
+            let found = match found {
                 _ if !may => Err(ErrorCode::TopicAuthorizationFailed),
                 _ if count > 1 => Err(ErrorCode::InvalidRequest),
                 _ if !is_understood(call.version, wanted.timestamp) => {
                     Err(ErrorCode::UnsupportedVersion)
                 }
-                None => Err(ErrorCode::UnknownTopicOrPartition),
-                Some(partition) => match partition.check_epoch(wanted.current_leader_epoch) {
+                Err(absent) => Err(absent.code()),
+                Ok(partition) => match partition.check_epoch(wanted.current_leader_epoch) {
                     EpochCheck::Current => find(partition, &request, wanted.timestamp),
                     other => Err(other.code()),
                 },

@@ -16,7 +16,7 @@ use super::{Call, Outcome};
 use crate::{
     authorizer::{Operation, Resource},
     error_map::ToCode,
-    partition::{EpochCheck, Partition},
+    partition::{EpochCheck, Partition, table::Topic},
 };
 
 /// No epoch, and no offset.
@@ -30,11 +30,11 @@ pub(super) async fn handle(call: &Call<'_>, request: OffsetForLeaderEpochRequest
         let may = is_broker || call.may(Operation::Describe, Resource::Topic(asked.topic));
         let known = call.broker().partitions.by_name(asked.topic);
         let answer = |wanted: &OffsetForLeaderPartition| {
-            let partition = known.as_ref().and_then(|topic| topic.partition(wanted.partition));
+            let partition = Topic::find(known.as_deref(), wanted.partition);
             let found = match partition {
                 _ if !may => Err(ErrorCode::TopicAuthorizationFailed),
-                None => Err(ErrorCode::UnknownTopicOrPartition),
-                Some(partition) => end_of_epoch(partition, wanted),
+                Err(absent) => Err(absent.code()),
+                Ok(partition) => end_of_epoch(partition, wanted),
             };
             let code = found.as_ref().err().copied().unwrap_or(ErrorCode::None);
             let (leader_epoch, end_offset) = found.unwrap_or((UNDEFINED, UNDEFINED.into()));

@@ -76,7 +76,10 @@ impl Assigner {
                     let partition = Partition::new(log, leader, min_in_sync);
                     here.set(*index, Some(partition));
                 }
-                Err(error) => tracing::error!(partition = %name, %error, "partition not opened"),
+                Err(error) => {
+                    here.miss(*index);
+                    tracing::error!(partition = %name, %error, "partition not opened");
+                }
             }
         }
         self.partitions.insert(here);
@@ -107,7 +110,7 @@ impl Assigner {
         let Some(directory) = online().find(is_wanted).or_else(fewest) else {
             let first = || self.directories.first().map(|d| d.path().to_owned());
             let path = closed.map(PathBuf::from).or_else(first).unwrap_or_default();
-            let reason = "and so is every other that the partition may be in".to_owned();
+            let reason = "and the partition may lie there".to_owned();
             return Err(StorageError::Offline { path, reason });
         };
         directory.create(name.clone(), topic_id, Arc::clone(config))

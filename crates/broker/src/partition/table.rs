@@ -1,8 +1,11 @@
 //! Which partitions this broker serves, by the topic's name or id.
 
-use std::sync::{
-    Arc, Mutex, MutexGuard, PoisonError, RwLock,
-    atomic::{AtomicU64, Ordering},
+use std::{
+    collections::BTreeSet,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError, RwLock,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use milena_env::HashMap;
@@ -17,15 +20,37 @@ pub(crate) struct Topic {
     pub(crate) name: Box<str>,
     pub(crate) id: Uuid,
     partitions: Vec<Option<Arc<Partition>>>,
+    /// They are this broker's, and their logs could not be opened.
+    away: BTreeSet<i32>,
+}
+
+/// Why nothing of a partition is served.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Absent {
+    /// It is not this broker's.
+    Unknown,
+    /// It lies where it could not be opened.
+    Away,
 }
 
 impl Topic {
     pub(crate) fn new(name: &str, id: Uuid) -> Self {
-        Self { name: name.into(), id, partitions: Vec::new() }
+        Self { name: name.into(), id, partitions: Vec::new(), away: BTreeSet::new() }
     }
 
     pub(crate) fn partition(&self, index: i32) -> Option<&Arc<Partition>> {
         self.partitions.get(usize::try_from(index).ok()?)?.as_ref()
+    }
+
+    pub(crate) fn find(topic: Option<&Self>, index: i32) -> Result<&Arc<Partition>, Absent> {
+        let topic = topic.ok_or(Absent::Unknown)?;
+        let absent = if topic.away.contains(&index) { Absent::Away } else { Absent::Unknown };
+        topic.partition(index).ok_or(absent)
+    }
+
+    /// Its log could not be opened.
+    pub(crate) fn miss(&mut self, index: i32) {
+        self.away.insert(index);
     }
 
     pub(crate) fn partitions(&self) -> impl Iterator<Item = &Arc<Partition>> {

@@ -7,6 +7,7 @@ use milena_protocol::{ErrorCode, api::ProduceRequest};
 use super::{super::Call, Fate, Item, TopicItems};
 use crate::{
     authorizer::{Operation, Resource},
+    error_map::ToCode,
     partition::table::Topic,
     topics,
     transactions::verification::Standing,
@@ -36,11 +37,9 @@ pub(super) fn place(
             let records = partition.records.as_ref().and_then(|records| records.as_slice());
             let place = match (refusal, &topic) {
                 (Some(code), _) => Err(code),
-                (None, Some(topic)) => match topic.partition(partition.index) {
-                    Some(partition) => Ok(Arc::clone(partition)),
-                    None => Err(ErrorCode::UnknownTopicOrPartition),
-                },
-                (None, None) => Err(ErrorCode::UnknownTopicOrPartition),
+                (None, topic) => Topic::find(topic.as_deref(), partition.index)
+                    .map(Arc::clone)
+                    .map_err(|absent| absent.code()),
             };
             let code = place.as_ref().err().copied().unwrap_or(ErrorCode::None);
             Item {

@@ -4,10 +4,11 @@ use std::{path::Path, time::Duration};
 
 use milena_env::{Clock, RealClock, SimulatedDisk, disk::simulated::Operation};
 use milena_protocol::{
-    Offset,
+    ErrorCode, Offset,
     api::{
-        AlterReplicaLogDirsRequest, ApiKey, DescribeLogDirsRequest,
+        AlterReplicaLogDirsRequest, ApiKey, DescribeLogDirsRequest, ListOffsetsRequest,
         alter_replica_log_dirs::request::{AlterReplicaLogDir, AlterReplicaLogDirTopic},
+        list_offsets::request::{ListOffsetsPartition, ListOffsetsTopic},
     },
     records::BatchBuilder,
 };
@@ -197,6 +198,16 @@ fn what_lies_in_a_log_directory_that_cannot_be_opened_is_not_begun_anew_in_anoth
     disk.fail_nth(Operation::Read, "/other/meta.properties", 2);
     let mut rig = start();
     assert!(places(&mut rig).is_empty());
+    let code = ErrorCode::KafkaStorageError as i16;
+    let mut builder = BatchBuilder::new(Offset(0));
+    builder.append(1, None, Some(b"value"), []);
+    let produced = rig.produce(&builder);
+    assert_eq!(produced["responses"][0]["partitionResponses"][0]["errorCode"], code);
+    let wanted = ListOffsetsPartition { partition_index: 0, timestamp: -1, ..Default::default() };
+    let topics = vec![ListOffsetsTopic { name: "t", partitions: vec![wanted] }];
+    let request = ListOffsetsRequest { replica_id: -1, topics, ..Default::default() };
+    let listed = rig.ask(ApiKey::ListOffsets, &request);
+    assert_eq!(listed["topics"][0]["partitions"][0]["errorCode"], code);
     drop(rig);
     let mut rig = start();
     wait_until_only_in(&mut rig, "/other");
