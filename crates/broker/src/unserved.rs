@@ -1,6 +1,7 @@
 //! Settings that ask for what is not served yet, and whose user would believe to have it: rules
-//! that nobody asks, a cluster of several nodes, encryption, values that stand elsewhere. A start is refused rather than begun
-//! without them. Settings that only make something slower or faster are none of these.
+//! that nobody asks, a cluster of several nodes, encryption, values that stand elsewhere. A start
+//! is refused rather than begun without them. Settings that only make something slower or faster
+//! are none of these.
 
 use milena_config::{
     ServerConfig,

@@ -93,8 +93,9 @@ pub(crate) fn run(arguments: &Arguments, logs_json: bool) -> Result<(), Error> {
     Ok(())
 }
 
-/// Tells of the first SIGTERM or Ctrl-C, also while a start takes long or waits for a disk. Whatever
-/// holds the stop up, the process ends in time, unless the second of these is gone by then.
+/// Tells of the first SIGTERM or Ctrl-C, also while a start takes long or waits for a disk.
+/// Whatever holds the stop up, the process ends in time, unless the second of these is
+/// gone by then.
 fn watch_signals(timeout: Duration) -> Result<(oneshot::Receiver<()>, mpsc::Sender<()>), Error> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let guard = runtime.enter();
