@@ -1,6 +1,7 @@
 //! The log from outside: what a broker may rely on.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "tests")]
 
+mod after_a_kill;
 mod compaction;
 mod faults;
 mod follower;

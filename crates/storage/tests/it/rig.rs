@@ -20,6 +20,8 @@ pub(crate) struct Rig {
     pub(crate) disk: Arc<SimulatedDisk>,
     pub(crate) clock: Arc<ManualClock>,
     pub(crate) config: Arc<LogConfig>,
+    /// That open and replay logs.
+    pub(crate) threads: usize,
     pub(crate) directory_config: DirectoryConfig,
 }
 
@@ -29,6 +31,7 @@ impl Rig {
             disk: SimulatedDisk::new(seed),
             clock: Arc::new(ManualClock::new(NOW_MS)),
             config: Arc::new(config),
+            threads: 1,
             directory_config: DirectoryConfig {
                 journal_bytes: 1 << 20,
                 journal_file_bytes: 128 << 10,
@@ -62,7 +65,7 @@ impl Rig {
             first: None,
             log_config: &|_| Arc::clone(&config),
             workers: Workers::Caller,
-            threads: 1,
+            threads: self.threads,
         })
     }
 
