@@ -55,22 +55,23 @@ fn write_bytes(into: &mut Vec<u8>, bytes: &[u8]) {
     into.extend_from_slice(bytes);
 }
 
-/// `None` unless it is whole and speaks of the stop in this epoch.
-pub(super) fn read(bytes: &[u8], broker_epoch: i64) -> Option<CleanStop> {
+/// The epoch of the stop and what it noted; `None` unless it is whole.
+pub(super) fn read(bytes: &[u8]) -> Option<(i64, CleanStop)> {
     let (covered, crc) = bytes.split_last_chunk::<CRC_LEN>()?;
     if crc32c(covered) != u32::from_be_bytes(*crc) {
         return None;
     }
     let mut rest = covered;
-    if take(&mut rest)? != MAGIC || i64::from_be_bytes(take(&mut rest)?) != broker_epoch {
+    if take(&mut rest)? != MAGIC {
         return None;
     }
+    let broker_epoch = i64::from_be_bytes(take(&mut rest)?);
     let mut stop = CleanStop::default();
     while !rest.is_empty() {
         let (name, log) = read_log(&mut rest)?;
         stop.logs.insert(name, log);
     }
-    Some(stop)
+    Some((broker_epoch, stop))
 }
 
 fn read_log(rest: &mut &[u8]) -> Option<(TopicPartition, NotedLog)> {

@@ -1,10 +1,10 @@
 //! What a clean stop knew of every log, in one file: the next start need not look for it in six
 //! files of each.
 //!
-//! It is only ever a shortcut. It is believed once, right after the stop that wrote it, and of each
-//! log only while its folder and its segments are as they were then (`log/resume`); whatever is
-//! missing or strange here means that a log is opened from its own files. The form is in
-//! `docs/formats/clean-stop.md`.
+//! It is only ever a shortcut. It is believed after the stop that wrote it, and after a crash since
+//! then of the logs that the journal does not speak of; of each log only while its folder and its
+//! segments are as they were (`log/resume`). Whatever is missing or strange here means that a log
+//! is opened from its own files. The form is in `docs/formats/clean-stop.md`.
 
 mod format;
 #[cfg(test)]
@@ -70,16 +70,12 @@ impl CleanStop {
         checkpoints::store(disk, &directory.join(names::CLEAN_STOP), &bytes)
     }
 
-    /// What the stop in this epoch noted. Nothing where there was none, where another program's
-    /// stop came later, or where the file cannot be used: it says nothing that is nowhere else.
-    pub(crate) fn load(disk: &dyn Disk, directory: &Path, broker_epoch: Option<i64>) -> Self {
-        let path = directory.join(names::CLEAN_STOP);
-        // Who was never registered has no epoch, and could not be told from another.
-        let Some(epoch) = broker_epoch.filter(|epoch| *epoch >= 0) else { return Self::default() };
-        match checkpoints::load(disk, &path) {
-            Ok(Some(bytes)) => format::read(&bytes, epoch).unwrap_or_default(),
-            _ => Self::default(),
-        }
+    /// What the last stop noted, if it was in one of these epochs. Nothing where there was none, or
+    /// where the file cannot be used: it says nothing that is nowhere else.
+    pub(crate) fn load(disk: &dyn Disk, directory: &Path, is_of: impl FnOnce(i64) -> bool) -> Self {
+        let bytes = checkpoints::load(disk, &directory.join(names::CLEAN_STOP)).ok().flatten();
+        let found = bytes.and_then(|bytes| format::read(&bytes));
+        found.filter(|(epoch, _)| is_of(*epoch)).map(|(_, stop)| stop).unwrap_or_default()
     }
 
     /// Before anything in the directory changes; the folder is yet to be synced.

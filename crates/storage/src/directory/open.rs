@@ -94,6 +94,16 @@ impl LogDirectory {
         let stopped = checkpoints::clean_shutdown(&**disk, path)?;
         let was_clean = stopped.is_some();
         let had_ring = replayed.is_some();
+        let noted = CleanStop::load(&**disk, path, |epoch| match stopped {
+            // Who was never registered has no epoch, and could not be told from another program.
+            Some(stopped) => epoch >= 0 && stopped.broker_epoch == Some(epoch),
+            // Our own crash: the start before it found them to be right.
+            None => had_ring,
+        });
+        if noted.logs.is_empty() {
+            // Before there is a journal, which would say that nobody else was here.
+            CleanStop::forget(&**disk, path)?;
+        }
         let (ring, touched) = match replayed {
             Some((ring, touched)) => (ring, touched),
             None => (new_ring(&options, directory_id)?, BTreeMap::new()),
@@ -105,14 +115,10 @@ impl LogDirectory {
         let ring_files = Arc::clone(&ring.files);
         shared.set_writer(Writer::new(ring));
 
-        let mut found = Survey::of(&options, &shared)?;
-        if let Some(stopped) = stopped {
-            found.noted = CleanStop::load(&**disk, path, stopped.broker_epoch);
-        }
+        let found = Survey::of(&options, &shared, noted)?;
         let logs = found.open_logs(&options, was_clean, had_ring, &touched)?;
         shared.cleaned.load(&shared, |name| logs.contains_key(name))?;
         *shared.logs.write().unwrap_or_else(PoisonError::into_inner) = logs;
-        CleanStop::forget(&**disk, path)?;
         if was_clean {
             checkpoints::forget_clean_shutdown(&**disk, path)?;
         }
@@ -194,12 +200,16 @@ struct Survey<'a> {
     folders: Vec<(TopicPartition, PathBuf)>,
     recovery_points: BTreeMap<TopicPartition, Offset>,
     starts: BTreeMap<TopicPartition, Offset>,
-    /// What the clean stop says of the logs, if there was one.
+    /// What the last clean stop says of the logs.
     noted: CleanStop,
 }
 
 impl<'a> Survey<'a> {
-    fn of(options: &OpenOptions<'_>, shared: &'a Arc<Shared>) -> Result<Self, StorageError> {
+    fn of(
+        options: &OpenOptions<'_>,
+        shared: &'a Arc<Shared>,
+        noted: CleanStop,
+    ) -> Result<Self, StorageError> {
         let path = &options.path;
         let disk = &*options.disk;
         let mut folders = Vec::new();
@@ -225,7 +235,7 @@ impl<'a> Survey<'a> {
             folders,
             recovery_points: offsets(disk, &path.join(names::RECOVERY_POINTS))?,
             starts: offsets(disk, &path.join(names::LOG_START_OFFSETS))?,
-            noted: CleanStop::default(),
+            noted,
         })
     }
 
@@ -248,7 +258,11 @@ impl<'a> Survey<'a> {
             } else {
                 Left::Unproven
             };
-            let noted = self.noted.logs.get(name).filter(|_| left == Left::Clean);
+            // Nothing reaches a segment before the journal has it: what it does not speak of is as
+            // the stop left it, or was synced since and has another length or time of change.
+            let is_idle =
+                left == Left::Clean || (left == Left::Journalled && !touched.contains_key(name));
+            let noted = self.noted.logs.get(name).filter(|_| is_idle);
             let mut opening = Opening {
                 name: name.clone(),
                 topic_id: noted.map_or(Uuid::ZERO, |noted| noted.topic_id),
