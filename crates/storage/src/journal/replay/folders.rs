@@ -7,9 +7,10 @@ use milena_protocol::{Offset, Uuid};
 
 use super::{Replay, target::Target};
 use crate::{
-    checkpoints,
+    checkpoints::{self, PartitionOffset},
     error::StorageError,
     journal::{entry::CloseReason, segments::unless_missing},
+    log::TopicPartition,
     names::{self, Mark},
     partition_metadata,
 };
@@ -72,6 +73,17 @@ impl Replay<'_> {
         self.change_offsets(names::RECOVERY_POINTS, |target, stored| {
             Some(stored?.min(target.lowest_cut.unwrap_or(Offset(i64::MAX))))
         })
+    }
+
+    /// Where a log starts by what was stored before the crash.
+    pub(super) fn stored_start(
+        &self,
+        name: &TopicPartition,
+    ) -> Result<Option<Offset>, StorageError> {
+        let path = self.directory.join(names::LOG_START_OFFSETS);
+        let stored = checkpoints::load_offsets(self.disk, &path)?;
+        let is_its = |l: &&PartitionOffset| l.topic == *name.topic && l.partition == name.partition;
+        Ok(stored.iter().find(is_its).map(|line| line.offset))
     }
 
     fn change_offsets(

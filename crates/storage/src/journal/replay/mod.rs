@@ -220,25 +220,34 @@ impl<'a> Replay<'a> {
                 target.end = Some(Place { segment: *start, position: 0 });
                 target.was_cut = true;
             }
-            Entry::LogStart { offset } => {
-                let below = self.bases(folder)?;
-                let mut keep = below.range(..=*offset).next_back().copied();
-                let is_in_hole = target.hole.as_ref().is_some_and(|h| Some(h.0.segment) == keep);
-                if is_in_hole && target.end_offset == Some(*offset) {
-                    // All records went, and their files with them: the log goes on in a segment
-                    // that had no file yet.
-                    keep = Some(*offset);
-                }
-                self.remove_segments(folder, |f| keep.is_some_and(|keep| f.base_offset < keep))?;
-                target.hole.take_if(|(begins, _)| keep.is_some_and(|keep| begins.segment < keep));
-                // A segment that follows the last record has nothing in it yet.
-                let is_gone = |end: &Place| keep.is_some_and(|keep| end.segment < keep);
-                if let (Some(segment), Some(_)) = (keep, target.end.filter(is_gone)) {
-                    target.end = Some(Place { segment, position: 0 });
-                }
-                target.start = target.start.max(Some(*offset));
-            }
+            Entry::LogStart { offset } => self.start_at(folder, target, *offset)?,
         }
+        Ok(())
+    }
+
+    /// The log starts at `offset`: what lies below goes, and nothing of it is missed.
+    fn start_at(
+        &mut self,
+        folder: &Path,
+        target: &mut Target,
+        offset: Offset,
+    ) -> Result<(), StorageError> {
+        let below = self.bases(folder)?;
+        let mut keep = below.range(..=offset).next_back().copied();
+        let is_in_hole = target.hole.as_ref().is_some_and(|h| Some(h.0.segment) == keep);
+        if is_in_hole && target.end_offset == Some(offset) {
+            // All records went, and their files with them: the log goes on in a segment
+            // that had no file yet.
+            keep = Some(offset);
+        }
+        self.remove_segments(folder, |f| keep.is_some_and(|keep| f.base_offset < keep))?;
+        target.hole.take_if(|(begins, _)| keep.is_some_and(|keep| begins.segment < keep));
+        // A segment that follows the last record has nothing in it yet.
+        let is_gone = |end: &Place| keep.is_some_and(|keep| end.segment < keep);
+        if let (Some(segment), Some(_)) = (keep, target.end.filter(is_gone)) {
+            target.end = Some(Place { segment, position: 0 });
+        }
+        target.start = target.start.max(Some(offset));
         Ok(())
     }
 
@@ -247,11 +256,19 @@ impl<'a> Replay<'a> {
     fn cut_ends(&mut self, found: &Found) -> Result<(), StorageError> {
         let mut targets = std::mem::take(&mut self.targets);
         for ((name, _), target) in &mut targets {
+            let folder = self.folder(name);
+            if target.hole.is_some() {
+                // A log that was cut at its start went on in a new segment, and the files before
+                // that went for good.
+                let stored = self.stored_start(name)?.filter(|_| !target.was_reset);
+                if let Some(start) = target.start.max(stored) {
+                    self.start_at(&folder, target, start)?;
+                }
+            }
             if let Some((_, lost)) = target.hole.take() {
                 return Err(lost);
             }
             let Some(end) = target.end.filter(|_| target.closed.is_none()) else { continue };
-            let folder = self.folder(name);
             if !target.was_cut && self.somebody_wrote(&folder, end)? {
                 return Err(found.damaged_end().unwrap_or_else(|| foreign(self.directory)));
             }
