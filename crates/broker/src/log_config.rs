@@ -44,5 +44,6 @@ pub(crate) fn log_config(server: &ServerConfig, topic: &TopicConfig) -> Arc<LogC
         timestamp_after_max_ms: topic.timestamp_after_max_ms,
         compression: topic.compression(),
         producer_id_expiration_ms: server.logs.producer_id_expiration_ms,
+        uses_reserve: false,
     })
 }

@@ -47,6 +47,9 @@ pub struct LogConfig {
     pub compression: Option<(Codec, Level)>,
     /// `producer.id.expiration.ms`, a broker-wide setting
     pub producer_id_expiration_ms: i64,
+    /// Appends go on where the disk has little more than its reserve left: what they say is how it
+    /// gets room again.
+    pub uses_reserve: bool,
 }
 
 const HOUR_MS: i64 = 3_600_000;
@@ -75,6 +78,7 @@ impl Default for LogConfig {
             timestamp_after_max_ms: HOUR_MS,
             compression: None,
             producer_id_expiration_ms: 24 * HOUR_MS,
+            uses_reserve: false,
         }
     }
 }

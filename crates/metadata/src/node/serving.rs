@@ -145,7 +145,7 @@ impl Serving {
     /// Serves requests in their order and has what they change committed together.
     async fn serve_group(&mut self, group: Vec<Asked>) -> Result<(), ProposeError> {
         // What the controller decides cannot be taken back, so it is not asked.
-        if self.directory.is_disk_full() {
+        if self.directory.is_reserve_used() {
             for Asked { reply, .. } in group {
                 drop(reply.send(Err(MetadataError::DiskFull)));
             }

@@ -146,6 +146,8 @@ pub fn log_config() -> LogConfig {
         retention_bytes: -1,
         delete: false,
         max_message_bytes: 64 << 20,
+        // A full disk is relieved by deleting topics, and that is a record.
+        uses_reserve: true,
         ..LogConfig::default()
     }
 }

@@ -88,6 +88,12 @@ impl LogDirectory {
         self.shared.is_disk_full()
     }
 
+    /// Whether appends are refused even to logs that use what is kept free.
+    #[must_use]
+    pub fn is_reserve_used(&self) -> bool {
+        self.shared.is_reserve_used()
+    }
+
     /// Bytes that are acknowledged or about to be, and in no segment yet.
     #[must_use]
     pub fn unwritten_bytes(&self) -> u64 {

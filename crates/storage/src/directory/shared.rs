@@ -12,7 +12,7 @@ use std::{
 use milena_env::{Clock, Disk};
 use milena_protocol::Offset;
 
-use super::removal::Removal;
+use super::removal::{Doomed, Removal};
 use crate::{
     checkpoints,
     compaction::CleanedOffsets,
@@ -48,6 +48,8 @@ pub(crate) struct Shared {
     /// Why the directory is offline, once it is. Never taken back: replay heals it after a restart.
     offline: OnceLock<String>,
     disk_full: AtomicBool,
+    /// The most of what was kept free is used, too.
+    reserve_used: AtomicBool,
     /// The last round whose bytes are all in segments.
     handed: AtomicU64,
     /// The lowest sequence that replay needs.
@@ -84,6 +86,7 @@ impl Shared {
             checkpointing: Mutex::default(),
             offline: OnceLock::new(),
             disk_full: AtomicBool::new(false),
+            reserve_used: AtomicBool::new(false),
             handed: AtomicU64::new(0),
             tail: AtomicU64::new(1),
             ring_capacity: AtomicU64::new(0),
@@ -255,6 +258,22 @@ impl Shared {
 
     pub(crate) fn is_disk_full(&self) -> bool {
         self.disk_full.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn is_reserve_used(&self) -> bool {
+        self.reserve_used.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn set_reserve_used(&self, used: bool) {
+        self.reserve_used.store(used, Ordering::Relaxed);
+    }
+
+    /// Notes what nobody looks for any more. A full disk does not wait for the next checkpoint.
+    pub(crate) fn doom(&self, doomed: Doomed) {
+        self.dirty.add_doomed(doomed);
+        if self.is_disk_full() {
+            self.checkpoint_wanted();
+        }
     }
 
     pub(crate) fn set_disk_full(&self, full: bool) {

@@ -248,8 +248,8 @@ fn outlast(shared: &Shared, finished: &Arc<Segment>) -> Result<(), StorageError>
     shared.disk.sync_dir(&folder).map_err(StorageError::io("sync folder", &folder))
 }
 
-/// Takes away the files of segments that are in no view any more. Removing a large file takes the
-/// file system a while, so here it only gets another name, until a checkpoint has made that durable.
+/// Takes away the files of segments that are in no view any more. Removing a large file takes a
+/// file system long, so here it only gets another name, until a checkpoint has made that durable.
 pub(crate) fn remove(shared: &Shared, segments: &[Arc<Segment>]) -> Result<(), StorageError> {
     use FileKind::{OffsetIndex, ProducerSnapshot, TimeIndex, TransactionIndex};
     for segment in segments {
@@ -262,7 +262,7 @@ pub(crate) fn remove(shared: &Shared, segments: &[Arc<Segment>]) -> Result<(), S
             unless_missing(shared.disk.remove_file(&path), "remove", &path)?;
         }
         shared.dirty.add_folder(&segment.folder().path());
-        shared.dirty.add_doomed(Doomed::Segment(Arc::clone(segment)));
+        shared.doom(Doomed::Segment(Arc::clone(segment)));
     }
     Ok(())
 }

@@ -19,6 +19,8 @@ use crate::{directory::Shared, error::StorageError};
 /// How long a full ring or disk is left alone before it is tried again.
 const RETRY: Duration = Duration::from_millis(20);
 const IDLE: Duration = Duration::from_secs(1);
+/// Of what is kept free, this part is for the directory's own small files and nobody else.
+const RESERVE_LEFT: u64 = 8;
 /// How often the room on the disk is looked at.
 const LOOK_AT_ROOM: Duration = Duration::from_millis(100);
 
@@ -43,6 +45,7 @@ pub(crate) struct Writer {
     /// When the room on the disk was last looked at, and whether it was too little.
     looked: Option<Duration>,
     room_is_low: bool,
+    reserve_is_low: bool,
 }
 
 /// The writer's thread: rounds, until the directory stops and nothing is left to write.
@@ -71,6 +74,7 @@ impl Writer {
             heads: Vec::new(),
             looked: None,
             room_is_low: false,
+            reserve_is_low: false,
         }
     }
 
@@ -126,12 +130,14 @@ impl Writer {
         let now = shared.clock.monotonic();
         if self.looked.is_none_or(|looked| now >= looked + LOOK_AT_ROOM) {
             self.looked = Some(now);
-            let needed = shared.queue.unwritten_bytes() + shared.config.free_bytes_min;
+            let (waiting, reserve) = (shared.queue.unwritten_bytes(), shared.config.free_bytes_min);
             // Where nobody can tell, the write itself will.
-            self.room_is_low =
-                shared.disk.space(&shared.path).is_ok_and(|space| space.free < needed);
+            let free = shared.disk.space(&shared.path).map_or(u64::MAX, |space| space.free);
+            self.room_is_low = free < waiting + reserve;
+            self.reserve_is_low = free < waiting + reserve / RESERVE_LEFT;
         }
         shared.set_disk_full(self.room_is_low || !self.backlog.is_empty());
+        shared.set_reserve_used(self.reserve_is_low || !self.backlog.is_empty());
     }
 
     /// How many of the pending tasks the next round takes, and an upper bound of their bytes.

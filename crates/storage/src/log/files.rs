@@ -96,7 +96,7 @@ impl Log {
         shared.dirty.add_folder(&shared.path);
         if mark == Mark::Delete {
             let segments = self.segments.load().iter().map(Arc::clone).collect();
-            shared.dirty.add_doomed(Doomed::Folder(marked, segments));
+            shared.doom(Doomed::Folder(marked, segments));
         }
         Ok(())
     }

@@ -429,7 +429,12 @@ impl Log {
         if let Some(offline) = self.shared.offline_error() {
             return Err(offline.into());
         }
-        if self.shared.is_disk_full() {
+        let is_full = if self.config().uses_reserve {
+            self.shared.is_reserve_used()
+        } else {
+            self.shared.is_disk_full()
+        };
+        if is_full {
             return Err(AppendError::DiskFull(self.shared.path.display().to_string()));
         }
         let state = self.lock();

@@ -120,6 +120,35 @@ fn fault_17_a_full_disk_refuses_writes_serves_reads_and_comes_back() {
     assert!(read.contains(&(again, b"again".to_vec())));
 }
 
+/// Deleting topics is how a full disk is relieved, and the records that say so need room themselves.
+#[test]
+fn fault_17_a_full_disk_gets_room_again_by_deleting_a_topic() {
+    let mut rig = Rig::start("milena.journal.bytes=4194304");
+    let mut client = rig.client();
+    client.create_topic("large", 1, &[]);
+    client.create_topic("t", 1, &[]);
+    for number in 0..100 {
+        let produced = client.produce("large", 0, &batch(&[vec![number; 700_000]]));
+        assert_eq!(produced.code, ErrorCode::None);
+    }
+    let disk: Arc<dyn milena_env::Disk> = rig.disk.clone();
+    let space = disk.space("/data".as_ref()).unwrap();
+    rig.disk.set_capacity(Some(space.total - space.free + (20 << 20)));
+    let patience = Instant::now();
+    let mut until = |wanted| loop {
+        let produced = client.produce("t", 0, &batch(&["a"])).code;
+        if produced == wanted {
+            break;
+        }
+        assert!(patience.elapsed() < Duration::from_secs(30), "{produced:?} for ever");
+        std::thread::sleep(Duration::from_millis(50));
+    };
+    until(ErrorCode::KafkaStorageError);
+    let mut admin = rig.client();
+    assert_eq!(admin.delete_topic("large"), ErrorCode::None, "the controller goes on");
+    until(ErrorCode::None);
+}
+
 #[test]
 fn fault_40_a_stalled_disk_harms_no_other_directory_and_no_reader() {
     let (rig, there, here) = two_directories();
