@@ -169,7 +169,8 @@ impl Connection {
         if let Err(reason) = poll_fn(|context| self.poll(context)).await {
             let peer = self.client.peer;
             match reason {
-                CloseReason::Frame(FrameError::Io(_)) | CloseReason::Send(_) => {
+                CloseReason::Frame(FrameError::Io(_) | FrameError::CutShort)
+                | CloseReason::Send(_) => {
                     tracing::debug!(%peer, %reason, "connection lost");
                 }
                 CloseReason::Idle => tracing::debug!(%peer, %reason, "connection closed"),

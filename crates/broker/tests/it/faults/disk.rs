@@ -123,7 +123,7 @@ fn fault_17_a_full_disk_refuses_writes_serves_reads_and_comes_back() {
 /// Deleting topics is how a full disk is relieved, and the records that say so need room themselves.
 #[test]
 fn fault_17_a_full_disk_gets_room_again_by_deleting_a_topic() {
-    let mut rig = Rig::start("milena.journal.bytes=4194304");
+    let rig = Rig::start("milena.journal.bytes=4194304");
     let mut client = rig.client();
     client.create_topic("large", 1, &[]);
     client.create_topic("t", 1, &[]);
