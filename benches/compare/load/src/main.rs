@@ -13,6 +13,8 @@
 //!     milena-load SERVER ids-loaded COUNT
 //!     milena-load ADDRESS send FILE...
 //!     milena-load ADDRESS receive FILES TIMES
+//!     milena-load ADDRESS keep FOLDER lazily|durably
+//!     milena-load ADDRESS give MIB MIB_PER_SECOND
 
 #![allow(clippy::disallowed_methods, reason = "no broker: its clock and sockets are the machine's")]
 
@@ -64,6 +66,8 @@ fn main() -> Result<()> {
         [address, "receive", files, times] => {
             bare::receive(address, files.parse()?, number(times)?)
         }
+        [address, "keep", folder, how] => bare::keep(address, folder, how == "durably"),
+        [address, "give", mib, rate] => bare::give(address, number(mib)?, rate.parse()?),
         [server, "ids", count] => transactions::ids(server, number(count)?),
         [server, "ids-loaded", count] => transactions::wait_until_loaded(server, number(count)?),
         [server, "first"] => first::first(server),
