@@ -26,7 +26,8 @@ pub(super) async fn handle(call: &Call<'_>, request: GetTelemetrySubscriptionsRe
             push_interval_ms: subscription.interval_ms,
             telemetry_max_bytes: i32::try_from(broker.config().node.telemetry_bytes_max)
                 .unwrap_or(i32::MAX),
-            delta_temporality: true,
+            // Only the newest push is kept, so each has to tell the whole.
+            delta_temporality: false,
             requested_metrics: subscription.metrics.iter().map(String::as_str).collect(),
             ..Default::default()
         }),
