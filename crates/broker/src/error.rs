@@ -26,6 +26,11 @@ pub enum StartError {
     #[error("cannot listen on {address}: {source}; {}", another(.source))]
     Port { address: String, source: io::Error },
     #[error(
+        "cannot open milena.metrics.listener={address}: {source}; choose another port or address, \
+         or leave the key out"
+    )]
+    MetricsPort { address: String, source: io::Error },
+    #[error(
         "listeners: {listener}://:{port} names no host, and this machine's own name, {name}, is \
          not known to it; set advertised.listeners={listener}://HOST:{port} to what clients reach"
     )]

@@ -19,6 +19,7 @@ mod housekeeping;
 mod limits;
 mod log_config;
 mod log_directories;
+mod metrics;
 mod network;
 mod partition;
 mod producer_ids;

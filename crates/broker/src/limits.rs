@@ -54,6 +54,28 @@ pub(crate) const TELEMETRY_CLIENTS_MAX: usize = 10_000;
 /// Bytes of metrics that are kept of all clients together.
 pub(crate) const TELEMETRY_BYTES_MAX: usize = 16 << 20;
 
+/// A client that has not pushed for so many intervals has gone, and its metrics are not shown.
+pub(crate) const TELEMETRY_INTERVALS_MAX: u32 = 3;
+
+/// Bytes of what one client pushed once it is decompressed, and of what all clients pushed while
+/// one collector is answered. The newest pushes go before older ones.
+pub(crate) const METRICS_PUSH_BYTES_MAX: usize = 4 << 20;
+pub(crate) const METRICS_PLAIN_BYTES_MAX: usize = 64 << 20;
+
+/// Numbers in one push, attributes of each, and bytes of a name or value that are shown.
+pub(crate) const METRIC_POINTS_MAX: usize = 10_000;
+pub(crate) const METRIC_ATTRIBUTES_MAX: usize = 32;
+pub(crate) const METRIC_NAME_BYTES_MAX: usize = 256;
+
+/// Bytes of what a collector is told.
+pub(crate) const METRICS_TEXT_BYTES_MAX: usize = 16 << 20;
+
+/// Collectors that are served at once, bytes of the head of their requests, and how long all of one
+/// may take.
+pub(crate) const METRICS_CONNECTIONS_MAX: usize = 8;
+pub(crate) const METRICS_REQUEST_BYTES_MAX: usize = 8 << 10;
+pub(crate) const METRICS_TIME_MAX: Duration = Duration::from_secs(5);
+
 /// Protocols that a member of a classic group may offer.
 pub(crate) const GROUP_PROTOCOLS_MAX: usize = 32;
 

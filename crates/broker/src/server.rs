@@ -8,7 +8,7 @@ use milena_env::{Clock, Disk, Random};
 use milena_metadata::{
     BrokerOptions, MetadataNode, NodeOptions,
     controller::ControllerOptions,
-    image::{ClientQuotas, Endpoint},
+    image::{self, ClientQuotas},
 };
 use milena_protocol::Uuid;
 use milena_storage::{LogDirectory, StorageError};
@@ -24,6 +24,7 @@ use crate::{
     fetch::SessionCache,
     housekeeping::Housekeeping,
     log_directories,
+    metrics::{Endpoint, Served},
     network::{
         budget::Budget,
         listeners::{Allowed, Caller, Connections},
@@ -57,6 +58,7 @@ pub struct Server {
     acceptor: Option<(oneshot::Sender<()>, JoinHandle<()>)>,
     failure: Option<oneshot::Receiver<String>>,
     housekeeping: Option<Housekeeping>,
+    metrics: Option<Served>,
 }
 
 impl Server {
@@ -75,8 +77,10 @@ impl Server {
         // A port that is taken is found out before anything is changed on disk.
         let ports = Ports::open(&config)?;
         let endpoints = ports.endpoints(&config)?;
+        let metrics = config.network.metrics_listener.as_deref().map(Endpoint::open).transpose()?;
         let directories = log_directories::open(&config, &mut outside)?;
-        let begun = Self::begin(config, outside, authorizer, (ports, endpoints), &directories);
+        let begun =
+            Self::begin(config, outside, authorizer, (ports, endpoints, metrics), &directories);
         // Whoever cannot begin leaves behind what was there, also for an Apache Kafka.
         begun.inspect_err(|_| log_directories::close_again(&directories))
     }
@@ -85,7 +89,7 @@ impl Server {
         config: ServerConfig,
         mut outside: Outside,
         authorizer: Box<dyn Authorizer>,
-        (ports, endpoints): (Ports, Vec<Endpoint>),
+        (ports, endpoints, metrics): (Ports, Vec<image::Endpoint>, Option<Endpoint>),
         directories: &[Arc<LogDirectory>],
     ) -> Result<Self, StartError> {
         let directories = directories.to_vec();
@@ -195,6 +199,7 @@ impl Server {
                 }
             }
         }
+        let metrics = metrics.map(|port| port.serve(&broker)).transpose()?;
         let addresses = ports.addresses();
         let acceptor = ports.accept(&broker, &threads)?;
         Ok(Self {
@@ -204,6 +209,7 @@ impl Server {
             acceptor: Some(acceptor),
             failure: Some(failure),
             housekeeping: Some(housekeeping),
+            metrics,
         })
     }
 
@@ -221,6 +227,12 @@ impl Server {
     #[must_use]
     pub fn addresses(&self) -> &[SocketAddr] {
         &self.addresses
+    }
+
+    /// Where it tells its metrics, if `milena.metrics.listener` is set.
+    #[must_use]
+    pub fn metrics_address(&self) -> Option<SocketAddr> {
+        self.metrics.as_ref().and_then(|served| served.address)
     }
 
     #[must_use]
@@ -248,6 +260,9 @@ impl Server {
             let _ = thread.join();
         }
         self.threads.drain();
+        if let Some(metrics) = self.metrics.take() {
+            metrics.stop();
+        }
         if let Some(housekeeping) = self.housekeeping.take() {
             housekeeping.stop();
         }

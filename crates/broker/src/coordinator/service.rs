@@ -16,7 +16,7 @@ use milena_protocol::LeaderEpoch;
 use tokio::sync::mpsc::{self, UnboundedReceiver};
 
 use super::{
-    Machine, Reply, Runtime, Scene, Timekeeper,
+    Counters, Machine, Reply, Runtime, Scene, Timekeeper,
     group::{GroupError, Groups, patterns::Patterns},
     partition_of,
     runtime::Tools,
@@ -79,15 +79,19 @@ impl Coordinators {
     /// Before the log directories are closed.
     pub(crate) fn stop(&self) {
         self.timekeeper().stop();
-        for (event, reason, count) in self.groups.counters().snapshot() {
-            tracing::debug!(event, reason, count, "happened to groups");
-        }
-        for (event, reason, count) in self.transactions.counters().snapshot() {
-            tracing::debug!(event, reason, count, "happened to transactions");
+        for (coordinator, counters) in self.counters() {
+            for (event, reason, count) in counters.snapshot() {
+                tracing::debug!(coordinator, event, reason, count, "happened");
+            }
         }
         let transaction::Census { transactional_ids, ongoing, markers, retries } =
             self.census_of_transactions();
         tracing::debug!(transactional_ids, ongoing, markers, retries, "transactions at the end");
+    }
+
+    /// What has happened to each kind that is coordinated.
+    pub(crate) fn counters(&self) -> [(&'static str, &Counters); 2] {
+        [("group", self.groups.counters()), ("transaction", self.transactions.counters())]
     }
 
     /// A partition has moved to another log directory: its core is loaded from there.

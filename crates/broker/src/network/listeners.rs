@@ -94,8 +94,8 @@ impl Connections {
         rates.connected((self.allowed)(caller).creation, self.clock.monotonic(), caller.ip)
     }
 
-    #[cfg(test)]
-    fn count(&self) -> usize {
+    /// How many there are.
+    pub(crate) fn count(&self) -> usize {
         self.count.load(Ordering::Relaxed)
     }
 

@@ -1,10 +1,11 @@
 //! Metrics that clients push (KIP-714). They are kept as they came, the newest of each client,
-//! within a fixed number of bytes, for whoever exports them.
+//! within a fixed number of bytes, for `metrics`, which shows them.
 
 mod subscription;
 
 use std::{
-    sync::{Mutex, MutexGuard, PoisonError},
+    cmp::Reverse,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
@@ -15,7 +16,7 @@ use milena_protocol::{ErrorCode, Uuid, records::Codec};
 pub(crate) use self::subscription::Subscription;
 use self::subscription::Traits;
 use crate::{
-    limits::{TELEMETRY_BYTES_MAX, TELEMETRY_CLIENTS_MAX},
+    limits::{TELEMETRY_BYTES_MAX, TELEMETRY_CLIENTS_MAX, TELEMETRY_INTERVALS_MAX},
     network::connection::Client,
 };
 
@@ -25,8 +26,15 @@ pub(crate) const CODECS: [Codec; 4] = [Codec::Zstd, Codec::Lz4, Codec::Gzip, Cod
 /// What a client pushed last: OpenTelemetry's `MetricsData`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Pushed {
+    pub(crate) client_id: Box<str>,
     pub(crate) codec: Codec,
-    pub(crate) metrics: Box<[u8]>,
+    pub(crate) metrics: Arc<[u8]>,
+}
+
+impl Pushed {
+    fn bytes(&self) -> usize {
+        self.client_id.len() + self.metrics.len()
+    }
 }
 
 /// One client as its pushes know it.
@@ -176,18 +184,25 @@ impl Telemetry {
         }
         instance.is_terminating = push.is_terminating;
         if !push.metrics.is_empty() {
-            instance.last = Some(Pushed { codec, metrics: push.metrics.into() });
+            let [_, client_id, ..] = traits;
+            let client_id = client_id.as_str().into();
+            instance.last = Some(Pushed { client_id, codec, metrics: push.metrics.into() });
             state.forget_beyond(TELEMETRY_BYTES_MAX);
         }
         Ok(())
     }
 
-    /// What each client pushed last.
-    #[cfg(test)]
-    pub(crate) fn pushed(&self) -> Vec<(Uuid, Pushed)> {
-        let state = self.state();
-        let pushed = state.instances.iter();
-        pushed.filter_map(|(id, instance)| Some((*id, instance.last.clone()?))).collect()
+    /// What each client that still does pushed last, the newest first.
+    pub(crate) fn pushed(&self, now: Duration) -> Vec<(Uuid, Pushed)> {
+        let mut all = Vec::new();
+        for (id, instance) in &self.state().instances {
+            let Some((pushed, last)) = instance.pushed.zip(instance.last.clone()) else { continue };
+            if now.saturating_sub(pushed) <= instance.interval() * TELEMETRY_INTERVALS_MAX {
+                all.push((pushed, *id, last));
+            }
+        }
+        all.sort_unstable_by_key(|(pushed, id, _)| (Reverse(*pushed), *id));
+        all.into_iter().map(|(_, id, last)| (id, last)).collect()
     }
 }
 
@@ -204,7 +219,7 @@ impl State {
 
     /// Lets the oldest pushes go until the others fit.
     fn forget_beyond(&mut self, bytes_max: usize) {
-        let size = |instance: &Instance| instance.last.as_ref().map_or(0, |it| it.metrics.len());
+        let size = |instance: &Instance| instance.last.as_ref().map_or(0, Pushed::bytes);
         let mut total: usize = self.instances.values().map(size).sum();
         while total > bytes_max {
             let full = self.instances.values_mut().filter(|instance| instance.last.is_some());

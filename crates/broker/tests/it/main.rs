@@ -16,6 +16,7 @@ mod fuzz;
 mod groups;
 mod hostile;
 mod member;
+mod metrics;
 mod producer;
 mod rig;
 mod sessions;

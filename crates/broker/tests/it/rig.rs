@@ -67,6 +67,10 @@ impl Rig {
         self.server.as_ref().unwrap().addresses()[0]
     }
 
+    pub(crate) fn metrics_address(&self) -> Option<SocketAddr> {
+        self.server.as_ref().unwrap().metrics_address()
+    }
+
     pub(crate) fn client(&self) -> Client {
         Client::connect(self.address()).unwrap()
     }

@@ -127,6 +127,7 @@ fn what_keeps_it_from_starting_is_one_line_that_says_what_to_do_and_nothing_is_c
     fs::write(here.join("file"), "").unwrap();
     let port = TcpListener::bind("127.0.0.1:0").unwrap();
     let taken = format!("listeners=PLAINTEXT://{}", port.local_addr().unwrap());
+    let collected = format!("milena.metrics.listener={}", port.local_addr().unwrap());
     let before = content(here);
     for (settings, why, what_to_do) in [
         (&["log.dirs"][..], "must be key=value", "as in log.dirs=/data"),
@@ -134,6 +135,8 @@ fn what_keeps_it_from_starting_is_one_line_that_says_what_to_do_and_nothing_is_c
         (&["milena.jurnal.bytes=1"], "there is no key", "the nearest is milena.journal.bytes"),
         (&["authorizer.class.name=Rules"], "no authorizer is asked yet", "leave the key out"),
         (&["log.dirs=ours", &taken], "cannot listen on", "choose another port"),
+        (&["log.dirs=ours", &collected], "milena.metrics.listener=", "choose another port"),
+        (&["milena.metrics.listener=9404"], "must be HOST:PORT", "as in 127.0.0.1:9404"),
         (&["log.dirs=ours", "node.id=2"], "belongs to node 1", "choose another log.dirs"),
         (&["log.dirs=new,ours"], "ours holds the cluster's metadata", "name it first"),
         (&["log.dirs=ours,theirs"], "theirs belongs to cluster", "choose another log.dirs"),

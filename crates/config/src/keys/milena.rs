@@ -13,6 +13,8 @@ pub(super) const KEYS: &[Definition] = &[
         .says("Form of the lines on standard error: text for people, json for programs."),
     long("milena.memory.budget.bytes").or("33554432").at_least(1_048_576.0).high()
         .says("Memory for requests, answers and fresh records; once spent, sockets are not read."),
+    string("milena.metrics.listener").low()
+        .says("HOST:PORT where GET /metrics tells what collectors like Prometheus read."),
     long("milena.shutdown.timeout.ms").or("30000").at_least(0.0)
         .says("How long a stop may take to answer what is in flight and to close the logs."),
 ];

@@ -92,6 +92,8 @@ pub struct Network {
     pub fetch_sessions_max: usize,
     pub request_partitions_max: usize,
     pub request_timeout_ms: u64,
+    /// `HOST:PORT`, where it is to tell its metrics.
+    pub metrics_listener: Option<String>,
 }
 
 impl Network {
@@ -126,6 +128,7 @@ impl Network {
             fetch_sessions_max: layers.get("max.incremental.fetch.session.cache.slots")?,
             request_partitions_max: layers.get("max.request.partition.size.limit")?,
             request_timeout_ms: layers.get("request.timeout.ms")?,
+            metrics_listener: metrics_listener(layers)?,
         })
     }
 
@@ -147,6 +150,17 @@ fn not_negative(number: i64) -> Option<u64> {
 
 fn buffer(bytes: i32) -> Option<u32> {
     u32::try_from(bytes).ok()
+}
+
+fn metrics_listener(layers: &Layers) -> Result<Option<String>, ConfigError> {
+    const KEY: &str = "milena.metrics.listener";
+    let text: Option<String> = layers.find(KEY)?;
+    let text = text.filter(|text| !text.is_empty());
+    if text.as_deref().is_some_and(|text| host_and_port(text).is_none()) {
+        let what = "must be HOST:PORT, as in 127.0.0.1:9404, or empty".to_owned();
+        return Err(contradiction(KEY, what));
+    }
+    Ok(text)
 }
 
 fn listener_connections_max(layers: &Layers) -> BTreeMap<String, u32> {

@@ -186,6 +186,11 @@ fn errors_name_line_key_value_and_what_is_allowed() {
              milena.memory.budget.bytes",
         ),
         (
+            "milena.metrics.listener=9404",
+            "line 1: milena.metrics.listener=9404: must be HOST:PORT, as in 127.0.0.1:9404, or \
+             empty",
+        ),
+        (
             "listeners=PLAINTEXT:9092",
             "line 1: listeners=PLAINTEXT:9092: `PLAINTEXT:9092` must be NAME://host:port, as in \
              PLAINTEXT://127.0.0.1:9092",

@@ -20,7 +20,7 @@ mod walk;
 
 pub use batch::{Batch, BatchError, Batches, Records};
 pub use builder::{BatchBuilder, BuildError};
-pub use compression::{Budget, Codec, CodecError, Level, Scratch, compress};
+pub use compression::{Budget, Codec, CodecError, Level, Scratch, compress, decompress};
 pub use control::{ControlType, EndTransactionMarker};
 pub use crc::{crc32c, crc32c_append};
 pub use error::{REJECTED_RECORDS_MAX, RecordError, RejectedRecord, RejectedRecords, Rejection};

@@ -1,5 +1,7 @@
 //! Clients ask what to push, push it, and do not do so more often than they are told.
 
+use std::time::Duration;
+
 use milena_protocol::{
     Uuid,
     api::{
@@ -47,7 +49,13 @@ fn what_a_client_pushes_is_kept_within_bounds() {
     assert_eq!(push(id, subscription_id, 9, b"m"), 76, "tried again at once");
     assert_eq!(push(id, subscription_id, 4, b"metrics"), 0);
     assert_eq!(push(id, subscription_id, 4, b"metrics"), 89, "too soon");
-    let kept = rig.server.as_ref().unwrap().broker().telemetry.pushed();
+    let broker = rig.server.as_ref().unwrap().broker();
+    let pushed_after = |wait| {
+        let now = broker.clock.monotonic() + Duration::from_secs(wait);
+        broker.telemetry.pushed(now)
+    };
+    assert_eq!(pushed_after(601).len(), 0, "who does not push any more has gone");
+    let kept = pushed_after(590);
     assert_eq!((kept.len(), kept[0].0, &*kept[0].1.metrics), (1, id, &b"metrics"[..]));
     let mut stranger = |metrics: &[u8]| {
         let told = rig.ask(ApiKey::GetTelemetrySubscriptions, &get(Uuid::ZERO));

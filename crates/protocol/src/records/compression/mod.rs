@@ -103,6 +103,13 @@ impl Budget {
 /// `compression.<codec>.level`.
 pub type Level = Option<i32>;
 
+/// All of what was compressed, where that is not the records of a batch.
+pub fn decompress(codec: Codec, compressed: &[u8], budget: Budget) -> Result<Vec<u8>, CodecError> {
+    let mut plain = Vec::new();
+    Scratch::new().decompress_to(codec, compressed, budget, false, &mut plain)?;
+    Ok(plain)
+}
+
 /// Appends `plain`, compressed, to `out`.
 pub fn compress(
     codec: Codec,
