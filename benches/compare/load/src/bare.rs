@@ -1,5 +1,5 @@
 //! What a broker's work costs at the least, by servers that know nothing of Kafka: one sends ranges
-//! of files by `sendfile`, as many bytes at once as a reader of a broker asks for; one receives what
+//! of files by `sendfile`, as many bytes at once as a reader of a broker asks for; one takes what
 //! a busy producer sends, checks it and writes it.
 
 use std::{

@@ -120,7 +120,7 @@ fn fault_17_a_full_disk_refuses_writes_serves_reads_and_comes_back() {
     assert!(read.contains(&(again, b"again".to_vec())));
 }
 
-/// Deleting topics is how a full disk is relieved, and the records that say so need room themselves.
+/// Deleting topics is how a full disk is relieved, and the records that say so want room, too.
 #[test]
 fn fault_17_a_full_disk_gets_room_again_by_deleting_a_topic() {
     let rig = Rig::start("milena.journal.bytes=4194304");
