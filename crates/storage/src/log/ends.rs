@@ -149,10 +149,11 @@ impl Ends {
     /// The log is empty and starts at `start`.
     pub(super) fn reset(&self, start: Offset) {
         self.cuts.fetch_add(1, Ordering::AcqRel);
-        let all = [&self.start, &self.appended, &self.durable, &self.written, &self.recovery_point];
-        for end in all {
+        for end in [&self.start, &self.appended, &self.durable, &self.written] {
             end.store(start.0, Ordering::Release);
         }
+        // Never raised: until the journal knows of it a crash brings back the log as it was.
+        self.recovery_point.fetch_min(start.0, Ordering::AcqRel);
         self.wake(|_| true);
     }
 

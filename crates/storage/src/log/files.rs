@@ -41,7 +41,7 @@ impl Log {
     /// segment. A log that was emptied gets an empty segment.
     pub(crate) fn save_files(self: &Arc<Self>, shared: &Shared) -> Result<(), StorageError> {
         let _here = self.saving.lock().unwrap_or_else(PoisonError::into_inner);
-        let (epochs, active) = {
+        let (epochs, active, is_settled) = {
             let mut state = self.lock();
             // Without a folder there was no record either, or the writer still has it.
             if state.left || !self.folder.exists() {
@@ -50,11 +50,12 @@ impl Log {
             // While a cut is on its way the file keeps what a crash may bring back.
             let is_settled = self.ends.is_settled();
             let changed = is_settled && std::mem::take(&mut state.epochs_changed);
-            (changed.then(|| state.epochs.clone()), Arc::clone(&state.active.segment))
+            let epochs = changed.then(|| state.epochs.clone());
+            (epochs, Arc::clone(&state.active.segment), is_settled)
         };
         // Never a segment that the journal does not know yet: after a crash its name would speak
-        // of offsets that were never reached.
-        if active.written() == 0 && active.base_offset() == self.durable_start() {
+        // of offsets that were never reached, or hide records that a cut has not yet taken away.
+        if is_settled && active.written() == 0 && active.base_offset() == self.durable_start() {
             let path = active.path(FileKind::Log);
             let made = shared.disk.open(&path, Open::Create);
             made.map_err(StorageError::io("create", &path))?;

@@ -15,10 +15,14 @@ use self::history::History;
 const HISTORIES: u64 = 120;
 const STEPS: usize = 120;
 
+/// Histories that failed once: a cut or a reset that the journal does not know yet, a checkpoint,
+/// and a kill.
+const FOUND: [u64; 4] = [1821, 2389, 2397, 2706];
+
 #[test]
 fn a_log_answers_as_a_list_of_batches_does() {
     let only = env::var("MILENA_SEED").ok().map(|seed| seed.parse().unwrap());
-    let seeds = only.map_or(0..HISTORIES, |seed| seed..seed + 1);
+    let seeds = only.map_or_else(|| (0..HISTORIES).chain(FOUND).collect(), |seed| vec![seed]);
     let mut failed = Vec::new();
     for seed in seeds {
         let mut told = Vec::new();
