@@ -81,6 +81,10 @@ impl Rebuild<'_> {
         }
         epochs.truncate_from_end(end);
         epochs.truncate_from_start(start);
+        if start == end {
+            // What the file or batches below the start say may be of records that were cut.
+            epochs.clear();
+        }
         producers.raise_log_start(start);
         self.remove_stray_snapshots(folder, &snapshots, &segments, end)?;
         // An epoch in which nothing was written may stay in the file: the first record of another

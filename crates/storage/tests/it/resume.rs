@@ -48,7 +48,8 @@ fn lives(seed: u64, with_notes: bool) -> Option<Vec<(String, Vec<u8>)>> {
 
 #[test]
 fn a_log_goes_on_as_noted_exactly_as_it_does_from_its_files() {
-    for_each_seed(0..300, |seed| {
+    // The last one failed once: a log without records had an epoch or none.
+    for_each_seed((0..300).chain([2335]), |seed| {
         let Some(found) = lives(seed, false) else { return };
         let noted = lives(seed, true).unwrap();
         let names = |files: &[(String, Vec<u8>)]| -> Vec<String> {

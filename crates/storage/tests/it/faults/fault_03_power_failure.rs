@@ -42,7 +42,8 @@ fn live_and_crash(machine: &mut Machine, world: World) -> World {
 
 #[test]
 fn fault_03_power_failure_loses_nothing_durable_and_tears_nothing() {
-    for_each_seed(0..500, |seed| {
+    // The last one empties a log whose epochs are still in their file.
+    for_each_seed((0..500).chain([2918]), |seed| {
         let mut machine = Machine::new(seed);
         let mut world = World::new();
         for _ in 0..2 {

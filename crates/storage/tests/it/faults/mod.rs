@@ -15,18 +15,14 @@ pub(crate) mod history;
 pub(crate) mod machine;
 pub(crate) mod workload;
 
-use std::{env, ops::Range, panic};
+use std::{env, panic};
 
 /// Runs the scenario for every seed, or for the one that `MILENA_SEED` names.
-pub(crate) fn for_each_seed(seeds: Range<u64>, mut scenario: impl FnMut(u64)) {
-    let seeds = match env::var("MILENA_SEED") {
-        Ok(seed) => {
-            let seed: u64 = seed.parse().expect("MILENA_SEED is a number");
-            seed..seed + 1
-        }
-        Err(_) => seeds,
-    };
-    for seed in seeds {
+pub(crate) fn for_each_seed(seeds: impl IntoIterator<Item = u64>, mut scenario: impl FnMut(u64)) {
+    let only = env::var("MILENA_SEED").ok();
+    let only: Option<u64> = only.map(|seed| seed.parse().expect("MILENA_SEED is a number"));
+    let seeds = seeds.into_iter().filter(|_| only.is_none());
+    for seed in only.into_iter().chain(seeds) {
         let run = panic::AssertUnwindSafe(|| scenario(seed));
         if let Err(failure) = panic::catch_unwind(run) {
             eprintln!("failed at seed {seed}: MILENA_SEED={seed} runs it alone");
