@@ -103,11 +103,7 @@ impl<'a> Scanner<'a> {
         if self.check {
             let batch = self.bytes(scanned.size as usize)?;
             let sound = match &scanned.header {
-                Some(header) => {
-                    header.crc == checksum(batch)
-                        && header.base_offset.0 >= 0
-                        && header.last_offset_delta >= 0
-                }
+                Some(header) => header.crc == checksum(batch),
                 None => LegacyMessage::read(batch).is_ok(),
             };
             if !sound {
@@ -150,7 +146,10 @@ impl<'a> Scanner<'a> {
 /// What the bytes at the start of a batch say of it.
 fn read_header(bytes: &[u8], position: u64) -> Option<Scanned> {
     if let Ok(header) = BatchHeader::read(bytes) {
-        return Some(Scanned {
+        // Believed, a batch that ends before it begins would be passed over in silence by whoever
+        // looks for its offsets.
+        let is_possible = header.base_offset.0 >= 0 && header.last_offset_delta >= 0;
+        return is_possible.then(|| Scanned {
             position,
             size: header.size_in_bytes() as u64,
             last_offset: header.last_offset(),

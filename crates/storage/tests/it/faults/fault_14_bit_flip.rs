@@ -59,7 +59,8 @@ fn fault_14_bit_flip_in_the_journal_is_a_torn_tail_or_refused_by_name() {
 
 #[test]
 fn fault_14_bit_flip_in_a_closed_segment_is_found_before_it_is_served() {
-    for_each_seed(0..500, |seed| {
+    // The last one flips the sign of how many records a batch has.
+    for_each_seed((0..500).chain([1774]), |seed| {
         let mut random = Random::from_seed(seed);
         let mut rig = Rig::new(seed, LogConfig { segment_bytes: 700, ..LogConfig::default() });
         let directory = rig.open().unwrap();
