@@ -114,7 +114,9 @@ impl Log {
             if segment.written() == 0 && shared.disk.metadata(&index).is_err() {
                 shared.files.get_or_create(segment)?;
             }
-            if segment.is_open() || segment.doubts_indexes() {
+            // What was appended to may have been closed to make room, without its last entry.
+            let lacks_end = segment.has_fresh_indexes() && !segment.is_finished();
+            if segment.is_open() || segment.doubts_indexes() || lacks_end {
                 let open = shared.files.get(segment)?;
                 open.indexes().close(segment.max_timestamp());
                 drop(open);
