@@ -142,7 +142,7 @@ pub(crate) fn give(server: &str, mib: usize, mib_per_second: f64) -> Result<()> 
             stream.read_exact(&mut answer)?;
         }
     }
-    let kib = requests * request.len() >> 10;
+    let kib = (requests * request.len()) >> 10;
     println!("kib {kib} seconds {:.3}", began.elapsed().as_secs_f64());
     Ok(())
 }
