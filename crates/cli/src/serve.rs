@@ -9,9 +9,11 @@ use std::{
 
 use milena_broker::{Outside, Server, StartError, StorageError};
 use milena_config::{ConfigError, Entry, ServerConfig, properties};
-use milena_env::{Clock, Disk, Random, RealClock, RealDisk, descriptors, memory, spawn_thread};
+use milena_env::{
+    Clock, Disk, Random, RealClock, RealDisk, descriptors, memory, signals, spawn_thread,
+};
 use tokio::{
-    signal::unix::{SignalKind, signal},
+    signal::unix::{Signal, SignalKind, signal},
     sync::oneshot,
 };
 
@@ -93,7 +95,8 @@ pub(crate) fn run(arguments: &Arguments, logs_json: bool) -> Result<(), Error> {
     Ok(())
 }
 
-/// Tells of the first SIGTERM or Ctrl-C, also while a start takes long or waits for a disk.
+/// Tells of the first SIGTERM, Ctrl-C or SIGHUP (the terminal is gone; unless it was ignored from
+/// the beginning, as under nohup), also while a start takes long or waits for a disk.
 /// Whatever holds the stop up, the process ends in time, unless the second of these is
 /// gone by then.
 fn watch_signals(timeout: Duration) -> Result<(oneshot::Receiver<()>, mpsc::Sender<()>), Error> {
@@ -101,6 +104,8 @@ fn watch_signals(timeout: Duration) -> Result<(oneshot::Receiver<()>, mpsc::Send
     let guard = runtime.enter();
     let (mut terminate, mut interrupt) =
         (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let outlives_terminal = signals::is_hangup_ignored();
+    let hangup = (!outlives_terminal).then(|| signal(SignalKind::hangup())).transpose()?;
     drop(guard);
     let (asked, stop) = oneshot::channel();
     let (running, ended) = mpsc::channel();
@@ -109,16 +114,26 @@ fn watch_signals(timeout: Duration) -> Result<(oneshot::Receiver<()>, mpsc::Send
             tokio::select! {
                 _ = terminate.recv() => {}
                 _ = interrupt.recv() => {}
+                () = first(hangup) => {}
             }
         });
         tracing::info!("stopping");
         let _ = asked.send(());
         if ended.recv_timeout(timeout) == Err(mpsc::RecvTimeoutError::Timeout) {
-            eprintln!("milena: {}", Error::TooLate);
+            // Where the terminal is gone nobody hears it, and it must end all the same.
+            let _ = writeln!(std::io::stderr(), "milena: {}", Error::TooLate);
             std::process::exit(1);
         }
     })?;
     Ok((stop, running))
+}
+
+/// Until the signal comes; for ever where none is waited for.
+async fn first(signal: Option<Signal>) {
+    match signal {
+        Some(mut signal) => drop(signal.recv().await),
+        None => std::future::pending().await,
+    }
 }
 
 /// What the file and the command line say, in this order: the last one counts.

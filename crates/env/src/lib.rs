@@ -12,6 +12,7 @@ pub mod memory;
 #[cfg(feature = "net")]
 pub mod net;
 pub mod random;
+pub mod signals;
 pub mod spawn;
 #[cfg(feature = "net")]
 pub mod timer;

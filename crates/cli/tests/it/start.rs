@@ -28,6 +28,22 @@ fn serve(folder: &Path, settings: &[&str]) -> Command {
     command
 }
 
+/// The same broker under a program that says what SIGHUP is to it.
+fn serve_under(program: &[&str], folder: &Path) -> Command {
+    let broker = serve(folder, &[]);
+    let mut command = Command::new(program[0]);
+    command.args(&program[1..]).arg(broker.get_program()).args(broker.get_args());
+    command.current_dir(folder).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+}
+
+/// Whether a signal is among those of a line of the kernel's: `SigCgt` are caught, `SigIgn` ignored.
+fn has_signal(child: &Child, line: &str, signal: Signal) -> bool {
+    let status = fs::read_to_string(format!("/proc/{}/status", child.id())).unwrap();
+    let set = status.lines().find_map(|it| it.strip_prefix(line)?.strip_prefix(':')).unwrap();
+    u64::from_str_radix(set.trim(), 16).unwrap() & (1 << (signal.as_raw() - 1)) != 0
+}
+
 /// Starts a broker; gives back its one line.
 fn ready(command: &mut Command) -> (Child, BufReader<ChildStdout>, String) {
     let mut child = command.spawn().unwrap();
@@ -89,6 +105,29 @@ fn it_says_one_line_when_it_is_ready_and_ends_by_either_signal() {
         assert!(log.ends_with("stopped\n"), "{log}");
         assert!(folder.path().join("milena-data/.kafka_cleanshutdown").exists());
     }
+}
+
+#[test]
+fn a_closed_terminal_ends_it_in_order_unless_it_is_to_outlive_that() {
+    let folder = Folder::new("start-hangup");
+    let is_clean = || folder.path().join("milena-data/.kafka_cleanshutdown").exists();
+    // Whoever runs this test may ignore the signal.
+    let usual = ["env", "--default-signal=HUP"];
+    let (child, out, _) = ready(&mut serve_under(&usual, folder.path()));
+    let (code, _, log) = stop(child, out, Signal::HUP);
+    assert!(code == Some(0) && log.ends_with("stopped\n") && is_clean(), "{code:?} {log}");
+    // What was told to the terminal goes nowhere then.
+    let (mut child, _, _) = ready(&mut serve_under(&usual, folder.path()));
+    drop(child.stderr.take());
+    kill_process(Pid::from_child(&child), Signal::HUP).unwrap();
+    assert_eq!((child.wait().unwrap().code(), is_clean()), (Some(0), true));
+    let (child, out, line) = ready(&mut serve_under(&["nohup"], folder.path()));
+    assert!(has_signal(&child, "SigIgn", Signal::HUP));
+    kill_process(Pid::from_child(&child), Signal::HUP).unwrap();
+    let address = line.split_whitespace().nth(1).unwrap().parse().unwrap();
+    Client::connect(address).unwrap().create_topic("t", 1, &[]);
+    let (code, _, log) = stop(child, out, Signal::TERM);
+    assert!(code == Some(0) && log.ends_with("stopped\n"), "{code:?} {log}");
 }
 
 #[test]
@@ -169,21 +208,22 @@ fn a_start_that_hangs_ends_by_a_signal_in_time() {
     let fifo = folder.path().join("stuck/meta.properties");
     assert!(Command::new("mkfifo").arg(&fifo).status().unwrap().success());
     let settings = ["log.dirs=stuck", "milena.shutdown.timeout.ms=200"];
-    let mut child = serve(folder.path(), &settings).spawn().unwrap();
-    let begun = |child: &Child| {
-        let status = fs::read_to_string(format!("/proc/{}/status", child.id())).unwrap();
-        let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:")).unwrap();
-        u64::from_str_radix(caught.trim(), 16).unwrap() & (1 << (15 - 1)) != 0
-    };
-    let mut patience = (0..200).map(|_| std::thread::sleep(Duration::from_millis(50)));
-    assert!(patience.by_ref().any(|()| begun(&child)), "SIGTERM is never caught");
-    kill_process(Pid::from_child(&child), Signal::TERM).unwrap();
-    let ended = patience.find_map(|()| child.try_wait().unwrap());
-    let _ = child.kill();
-    assert_eq!(ended.expect("it goes on").code(), Some(1));
-    let mut log = String::new();
-    child.stderr.take().unwrap().read_to_string(&mut log).unwrap();
-    assert!(log.contains("milena: start and stop were not finished within milena.shut"), "{log}");
+    // Where nobody reads what it says, it ends all the same.
+    for is_heard in [true, false] {
+        let mut child = serve(folder.path(), &settings).spawn().unwrap();
+        let said = child.stderr.take().filter(|_| is_heard);
+        let mut patience = (0..200).map(|_| std::thread::sleep(Duration::from_millis(50)));
+        let begun = patience.by_ref().any(|()| has_signal(&child, "SigCgt", Signal::TERM));
+        assert!(begun, "SIGTERM is never caught");
+        kill_process(Pid::from_child(&child), Signal::TERM).unwrap();
+        let ended = patience.find_map(|()| child.try_wait().unwrap());
+        let _ = child.kill();
+        assert_eq!(ended.expect("it goes on").code(), Some(1));
+        let mut log = String::new();
+        said.map(|mut said| said.read_to_string(&mut log).unwrap());
+        let line = "milena: start and stop were not finished within milena.shut";
+        assert_eq!(log.contains(line), is_heard, "{log}");
+    }
 }
 
 #[test]
