@@ -72,18 +72,10 @@ impl Rebuild<'_> {
             let path = segment.path(FileKind::Log);
             let open = self.shared.disk.open(&path, Open::ReadWrite);
             let file = open.map_err(StorageError::io("open", &path))?;
-            let mut scanner = Scanner::checked(&file, 0, segment.written());
-            let mut reached = segment.base_offset();
-            let end = loop {
-                match scanner.next().map_err(StorageError::io("read", &path))? {
-                    Ok(batch) if batch.base_offset() < reached && batch.header.is_some() => {
-                        let reason = "offsets go backwards";
-                        break End::Invalid { position: batch.position, reason };
-                    }
-                    Ok(batch) => reached = batch.last_offset.next(),
-                    Err(end) => break end,
-                }
-            };
+            let mut scanner =
+                Scanner::checked(&file, 0, segment.written()).reaching(segment.base_offset());
+            let end = scanner.walk().map_err(StorageError::io("read", &path))?;
+            let reached = scanner.reached();
             let End::Invalid { position, reason } = end else { continue };
             if reached < recovery_point {
                 return Err(StorageError::corrupt(&path, position, reason));

@@ -14,7 +14,7 @@ use crate::{
     names::FileKind,
     segment::{
         OpenSegment, Segment,
-        scan::{Scanned, Scanner},
+        scan::{End, Scanned, Scanner},
     },
 };
 
@@ -203,6 +203,9 @@ impl Log {
             }
             let open = self.shared.files.get(segment)?;
             let Some(batch) = find(&open, segment, from, written)? else { continue };
+            if batch.base_offset() > from && batch.header.is_some() {
+                self.prove_gap(segments.get(first..=index).unwrap_or_default(), from, &batch)?;
+            }
             if batch.base_offset() >= bound {
                 return Ok(Reached::All);
             }
@@ -303,8 +306,8 @@ fn walk_to(
             }
             Ok(batch) if batch.last_offset >= offset => return Ok(Some(batch)),
             Ok(_) => {}
-            Err(crate::segment::scan::End::Whole) => return Ok(None),
-            Err(crate::segment::scan::End::Invalid { position, reason }) => {
+            Err(End::Whole) => return Ok(None),
+            Err(End::Invalid { position, reason }) => {
                 return Err(StorageError::corrupt(&path(), position, reason));
             }
         }

@@ -52,6 +52,8 @@ pub(crate) struct Scanner<'a> {
     position: u64,
     end: u64,
     check: bool,
+    /// Where the next batch may begin at the earliest, if it is checked.
+    reached: Offset,
     /// Bytes that the first read takes.
     first_read: usize,
     /// Size of the batch that `next` gave last.
@@ -64,13 +66,27 @@ pub(crate) struct Scanner<'a> {
 impl<'a> Scanner<'a> {
     /// Reads headers and believes them.
     pub(crate) fn headers(file: &'a Arc<dyn DiskFile>, position: u64, end: u64) -> Self {
-        let (first_read, buffer) = (PEEK, Vec::new());
-        Self { file, position, end, check: false, first_read, stride: 0, buffer, buffered_from: 0 }
+        Self {
+            file,
+            position,
+            end,
+            check: false,
+            reached: Offset::ZERO,
+            first_read: PEEK,
+            stride: 0,
+            buffer: Vec::new(),
+            buffered_from: 0,
+        }
     }
 
-    /// Reads everything and checks it.
+    /// Reads everything and checks it: each batch, and that their offsets rise.
     pub(crate) fn checked(file: &'a Arc<dyn DiskFile>, position: u64, end: u64) -> Self {
         Self { check: true, ..Self::headers(file, position, end) }
+    }
+
+    /// The walk begins where no batch may have offsets below this one.
+    pub(crate) fn reaching(self, offset: Offset) -> Self {
+        Self { reached: offset, ..self }
     }
 
     /// Reads one header and no more.
@@ -80,6 +96,11 @@ impl<'a> Scanner<'a> {
 
     pub(crate) const fn position(&self) -> u64 {
         self.position
+    }
+
+    /// The offset behind what has been checked.
+    pub(crate) const fn reached(&self) -> Offset {
+        self.reached
     }
 
     /// The next batch, or how the walk ended.
@@ -101,6 +122,10 @@ impl<'a> Scanner<'a> {
             return invalid("the file ends within a batch");
         }
         if self.check {
+            // An old message does not say where it begins.
+            if scanned.header.is_some() && scanned.base_offset() < self.reached {
+                return invalid("offsets go backwards");
+            }
             let batch = self.bytes(scanned.size as usize)?;
             let sound = match &scanned.header {
                 Some(header) => header.crc == checksum(batch),
@@ -109,10 +134,20 @@ impl<'a> Scanner<'a> {
             if !sound {
                 return invalid("the checksum does not fit");
             }
+            self.reached = scanned.last_offset.next();
         }
         self.position += scanned.size;
         self.stride = scanned.size;
         Ok(Ok(scanned))
+    }
+
+    /// Walks on, and says how that ended.
+    pub(crate) fn walk(&mut self) -> std::io::Result<End> {
+        loop {
+            if let Err(end) = self.next()? {
+                return Ok(end);
+            }
+        }
     }
 
     /// The bytes of the batch that `next` has just given, where it reads everything.

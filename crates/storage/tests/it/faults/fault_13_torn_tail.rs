@@ -187,7 +187,7 @@ pub(super) fn bad_byte(disk: &SimulatedDisk, file: &Path, seed: u64) -> u64 {
     (before + 21 + seed as usize * 7 % covered) as u64
 }
 
-fn read(disk: &SimulatedDisk, file: &Path) -> Vec<u8> {
+pub(super) fn read(disk: &SimulatedDisk, file: &Path) -> Vec<u8> {
     let mut bytes = vec![0; disk.metadata(file).unwrap().len as usize];
     disk.open(file, Open::Read).unwrap().read_exact_at(&mut bytes, 0).unwrap();
     bytes

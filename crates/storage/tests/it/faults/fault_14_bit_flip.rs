@@ -5,11 +5,18 @@
 use std::{error::Error, path::Path};
 
 use milena_env::{Disk, Random};
-use milena_protocol::Offset;
+use milena_protocol::{
+    Offset,
+    records::{BatchHeader, Batches},
+};
 use milena_storage::{Limit, LogConfig, ReadError, StorageError};
 
 use super::{
-    check, fault_13_torn_tail::bad_byte, for_each_seed, history::History, machine::Machine,
+    check,
+    fault_13_torn_tail::{bad_byte, read},
+    for_each_seed,
+    history::History,
+    machine::Machine,
     workload::Mix,
 };
 use crate::rig::{Rig, append, batch, partition};
@@ -118,5 +125,61 @@ fn fault_14_bit_flip_in_a_closed_segment_is_found_before_it_is_served() {
         assert!(log.appended_end() >= end);
         append(&log, batch(&["goes on"]), 0).unwrap();
         directory.run_pending();
+    });
+}
+
+/// What a batch's header says of its offsets is held to what lies around it, so that nobody is led
+/// past records: neither by a lower end, which the checksum covers, nor by another beginning.
+#[test]
+fn fault_14_bit_flip_in_a_batch_s_offsets_hides_no_record() {
+    for_each_seed(0..500, |seed| {
+        let mut random = Random::from_seed(seed);
+        let mut rig = Rig::new(seed, LogConfig { segment_bytes: 1500, ..LogConfig::default() });
+        let directory = rig.open().unwrap();
+        let log = rig.log(&directory, "orders");
+        for _ in 0..40 {
+            let values = vec!["some value"; 1 + random.below(7) as usize];
+            append(&log, batch(&values), 0).unwrap();
+        }
+        let end = log.appended_end();
+        directory.close(1).unwrap();
+        drop((log, directory));
+        rig.kill();
+        let path = Path::new("/data/orders-0/00000000000000000000.log");
+        let whole = read(&rig.disk, path);
+        let sizes: Vec<usize> = Batches::new(&whole).map(|batch| batch.bytes().len()).collect();
+        let before = sizes.iter().take(random.below(sizes.len() as u64) as usize);
+        let flipped = before.sum::<usize>() as u64;
+        // The base offset, or the last offset's distance from it.
+        let (field, len) = if random.chance(1, 2) { (0, 8) } else { (23, 4) };
+        let bad = flipped + field + random.below(len);
+        rig.disk.flip_bit(path, bad).unwrap();
+        rig.disk.drop_caches();
+
+        let directory = rig.open().unwrap();
+        let log = directory.log(&partition("orders")).unwrap();
+        assert_eq!(log.appended_end(), end);
+        let mut found = 0;
+        for offset in 0..end.0 {
+            let limit = Limit { bytes_max: 1 + random.below(900) as usize, at_least_one: true };
+            rig.disk.drop_caches();
+            let plan = log.read(Offset(offset), end, limit);
+            let plan = plan.and_then(|plan| log.bring_in(&plan).map(|()| plan));
+            match plan {
+                Ok(plan) => {
+                    let bytes = plan.read().unwrap();
+                    let first = Batches::new(&bytes).next().unwrap();
+                    let header = BatchHeader::read(first.bytes()).unwrap();
+                    let holds = header.base_offset.0..=header.last_offset().0;
+                    assert!(holds.contains(&offset), "seed {seed}: {offset} is not in {holds:?}");
+                }
+                Err(ReadError::Storage(StorageError::Corrupt { path: named, .. })) => {
+                    assert_eq!(named, path);
+                    found += 1;
+                }
+                Err(other) => panic!("seed {seed}: {other}"),
+            }
+        }
+        assert!(found > 0, "seed {seed}: byte {bad}, {} of its batch", bad - flipped);
     });
 }
