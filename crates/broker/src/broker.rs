@@ -1,6 +1,6 @@
 //! What all parts of a broker share.
 
-use std::{sync::Arc, time::Duration};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use arc_swap::ArcSwap;
 use milena_config::ServerConfig;
@@ -54,6 +54,8 @@ pub(crate) struct Broker {
     /// What this version can do, with the levels of each.
     pub(crate) features: Vec<SupportedFeature>,
     pub(crate) directories: Vec<Arc<LogDirectory>>,
+    /// Where those lie that could not be opened at the start.
+    pub(crate) closed_directories: Vec<PathBuf>,
     pub(crate) partitions: Arc<Partitions>,
     pub(crate) relocations: Arc<Relocations>,
     pub(crate) coordinators: Arc<Coordinators>,

@@ -21,16 +21,34 @@ use crate::{
     server::{Outside, new_uuid},
 };
 
+/// The log directories as they are after a start.
+#[derive(Debug)]
+pub(crate) struct Opened {
+    pub(crate) directories: Vec<Arc<LogDirectory>>,
+    /// Where those lie that could not be opened.
+    pub(crate) closed: Vec<PathBuf>,
+}
+
+/// Where a directory of the settings lies, as Kafka tells it and wants to be told: its tools send
+/// absolute paths alone. Links and `..` stay as they were written.
+pub(crate) fn absolute(directory: &str) -> Result<PathBuf, StartError> {
+    let path = std::path::absolute(directory).map_err(|source| {
+        let path = PathBuf::from(directory);
+        StorageError::Io { doing: "find", path, source }
+    })?;
+    // Without what ends in a slash.
+    Ok(path.components().collect())
+}
+
 /// Opens all log directories. The first one holds the metadata and must open; of the others, one
 /// whose disk fails stays offline, while one that is not ours is a mistake to be mended.
-pub(crate) fn open(
-    config: &ServerConfig,
-    outside: &mut Outside,
-) -> Result<Vec<Arc<LogDirectory>>, StartError> {
-    let paths: Vec<PathBuf> = config.logs.directories.iter().map(PathBuf::from).collect();
+pub(crate) fn open(config: &ServerConfig, outside: &mut Outside) -> Result<Opened, StartError> {
+    let paths = config.logs.directories.iter().map(|it| absolute(it));
+    let paths: Vec<PathBuf> = paths.collect::<Result<_, StartError>>()?;
     let mut cluster_id = check_directories(&*outside.disk, &paths, config.node.id)?;
     metadata_first(&*outside.disk, &paths)?;
     let mut directories: Vec<Arc<LogDirectory>> = Vec::new();
+    let mut closed = Vec::new();
     // After a crash a log that is not flushed at once has to be proven, and which those are the
     // metadata say; what else is set is put right once they are served.
     let image = OnceLock::new();
@@ -80,6 +98,7 @@ pub(crate) fn open(
             }
             Err(error @ StorageError::Io { .. }) if !directories.is_empty() => {
                 tracing::error!(%error, "log directory stays offline; its partitions are away");
+                closed.push(path);
             }
             Err(error) => {
                 close_again(&directories);
@@ -91,7 +110,7 @@ pub(crate) fn open(
         close_again(&directories);
         return Err(error);
     }
-    Ok(directories)
+    Ok(Opened { directories, closed })
 }
 
 /// The metadata are looked for in the first directory, and begun there if there are none: they must

@@ -11,7 +11,7 @@ use milena_metadata::{
     image::{self, ClientQuotas},
 };
 use milena_protocol::Uuid;
-use milena_storage::{LogDirectory, StorageError};
+use milena_storage::StorageError;
 use tokio::sync::oneshot;
 
 use crate::{
@@ -23,7 +23,7 @@ use crate::{
     features,
     fetch::SessionCache,
     housekeeping::Housekeeping,
-    log_directories,
+    log_directories::{self, Opened},
     metrics::{Endpoint, Served},
     network::{
         budget::Budget,
@@ -78,11 +78,10 @@ impl Server {
         let ports = Ports::open(&config)?;
         let endpoints = ports.endpoints(&config)?;
         let metrics = config.network.metrics_listener.as_deref().map(Endpoint::open).transpose()?;
-        let directories = log_directories::open(&config, &mut outside)?;
-        let begun =
-            Self::begin(config, outside, authorizer, (ports, endpoints, metrics), &directories);
+        let opened = log_directories::open(&config, &mut outside)?;
+        let begun = Self::begin(config, outside, authorizer, (ports, endpoints, metrics), &opened);
         // Whoever cannot begin leaves behind what was there, also for an Apache Kafka.
-        begun.inspect_err(|_| log_directories::close_again(&directories))
+        begun.inspect_err(|_| log_directories::close_again(&opened.directories))
     }
 
     fn begin(
@@ -90,9 +89,10 @@ impl Server {
         mut outside: Outside,
         authorizer: Box<dyn Authorizer>,
         (ports, endpoints, metrics): (Ports, Vec<image::Endpoint>, Option<Endpoint>),
-        directories: &[Arc<LogDirectory>],
+        opened: &Opened,
     ) -> Result<Self, StartError> {
-        let directories = directories.to_vec();
+        let Opened { directories, closed } = opened;
+        let directories = directories.clone();
         let moves = stray::settle_moves(&directories)?;
         let first = directories.first().ok_or(StartError::NoDirectory)?;
         let cluster_id = first.meta().cluster_id.clone();
@@ -102,6 +102,7 @@ impl Server {
         let assigner = Assigner::new(
             node_id,
             directories.clone(),
+            closed.first().cloned(),
             Arc::clone(&partitions),
             Arc::clone(&shared_config),
         );
@@ -164,6 +165,7 @@ impl Server {
             metadata,
             features,
             directories,
+            closed_directories: closed.clone(),
             partitions,
             relocations: Arc::default(),
             coordinators,

@@ -8,7 +8,7 @@ use milena_config::{
     server::{Listener, SecurityProtocol},
 };
 
-use crate::error::StartError;
+use crate::{error::StartError, log_directories::absolute};
 
 const NO_POLICY: &str = "no policy is asked yet, so whoever may change topics may change them to \
                          anything; leave the key out where that is as it should be";
@@ -18,6 +18,7 @@ pub(crate) fn refuse(config: &ServerConfig) -> Result<(), StartError> {
     let (node, quorum, logs) = (&config.node, &config.quorum, &config.logs);
     let is_encrypted = |it: &&Listener| it.protocol != SecurityProtocol::Plaintext;
     let encrypted = config.network.listeners.iter().find(is_encrypted);
+    let lies = |directory: &String| absolute(directory).ok();
     let said = |key: &str| config.layers.fixed.get(key).map_or("", |value| value.trim());
     let refusals = [
         (
@@ -47,7 +48,7 @@ pub(crate) fn refuse(config: &ServerConfig) -> Result<(), StartError> {
             "a cluster is one node so far; leave the key out",
         ),
         (
-            logs.directories.first() != Some(&logs.metadata_directory),
+            logs.directories.first().and_then(lies) != lies(&logs.metadata_directory),
             "metadata.log.dir",
             "the metadata lie in the first of log.dirs; name that directory first there",
         ),
@@ -121,6 +122,7 @@ mod test {
             "controller.quorum.voters=1@localhost:9093",
             "controller.quorum.bootstrap.servers=localhost:9093",
             "metadata.log.dir=/data\nlog.dirs=/data,/more",
+            "metadata.log.dir=data/\nlog.dirs=./data",
             "config.providers=\nremote.log.storage.system.enable=false",
         ] {
             assert_eq!(refused(text), None);

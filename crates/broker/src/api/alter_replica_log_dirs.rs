@@ -81,8 +81,7 @@ fn online<'a>(broker: &'a Broker, path: &Path) -> Result<&'a Arc<LogDirectory>, 
     match broker.directories.iter().find(|directory| directory.path() == path) {
         Some(directory) if directory.offline().is_none() => Ok(directory),
         Some(_) => Err(ErrorCode::KafkaStorageError),
-        // One that could not be opened is known by its name alone.
-        None if broker.config().logs.directories.iter().any(|it| Path::new(it) == path) => {
+        None if broker.closed_directories.iter().any(|closed| closed == path) => {
             Err(ErrorCode::KafkaStorageError)
         }
         None => Err(ErrorCode::LogDirNotFound),

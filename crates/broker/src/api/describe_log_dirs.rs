@@ -44,13 +44,14 @@ pub(super) async fn handle(call: &Call<'_>, request: DescribeLogDirsRequest<'_>)
         let id = directory.meta().directory_id;
         id.is_some_and(|id| cordoned.is_some_and(|all| all.contains(&id)))
     };
+    let away = |path| DescribeLogDirsResult {
+        error_code: ErrorCode::KafkaStorageError as i16,
+        log_dir: path,
+        ..Default::default()
+    };
     let results = described.iter().map(|(directory, path, topics)| {
         if directory.offline().is_some() {
-            return DescribeLogDirsResult {
-                error_code: ErrorCode::KafkaStorageError as i16,
-                log_dir: path,
-                ..Default::default()
-            };
+            return away(path);
         }
         let (total_bytes, usable_bytes) = space_of(broker, directory);
         let topics = topics.iter().map(|(name, logs)| DescribeLogDirsTopic {
@@ -66,6 +67,8 @@ pub(super) async fn handle(call: &Call<'_>, request: DescribeLogDirsRequest<'_>)
             ..Default::default()
         }
     });
+    let closed: Vec<_> = broker.closed_directories.iter().map(|it| it.to_string_lossy()).collect();
+    let results = results.chain(closed.iter().map(|path| away(path)));
     call.answer(&DescribeLogDirsResponse { results: results.collect(), ..Default::default() })
 }
 

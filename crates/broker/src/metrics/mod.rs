@@ -52,13 +52,15 @@ fn own(broker: &Broker, text: &mut Text) {
     let mut gauge = |name: &str, labels: &Labels, number: usize| {
         text.add(name, Kind::Gauge, labels, whole(number));
     };
-    for path in &broker.config().logs.directories {
-        let labels = Labels::default().and("directory", path);
-        // One that could not be opened is not there.
-        let opened = broker.directories.iter().find(|it| it.path() == Path::new(path));
-        let online = opened.filter(|directory| directory.offline().is_none());
-        gauge("milena_log_directory_offline", &labels, usize::from(online.is_none()));
-        if let Some(directory) = online {
+    let of_directory = |path: &Path| Labels::default().and("directory", &path.to_string_lossy());
+    for path in &broker.closed_directories {
+        gauge("milena_log_directory_offline", &of_directory(path), 1);
+    }
+    for directory in &broker.directories {
+        let labels = of_directory(directory.path());
+        let is_offline = directory.offline().is_some();
+        gauge("milena_log_directory_offline", &labels, is_offline.into());
+        if !is_offline {
             let percent = usize::try_from(directory.journal_percent()).unwrap_or(usize::MAX);
             gauge("milena_disk_full", &labels, directory.is_disk_full().into());
             gauge("milena_journal_percent", &labels, percent);

@@ -1,10 +1,7 @@
 //! What the metadata assign to this broker: partitions come, change and go. Runs on the metadata
 //! thread, before anybody hears of the change.
 
-use std::{
-    path::{Path, PathBuf},
-    sync::Arc,
-};
+use std::{path::PathBuf, sync::Arc};
 
 use milena_config::TopicConfig;
 use milena_metadata::{
@@ -31,6 +28,8 @@ use crate::{
 pub(crate) struct Assigner {
     node_id: i32,
     directories: Vec<Arc<LogDirectory>>,
+    /// Where one lies that could not be opened.
+    closed: Option<PathBuf>,
     partitions: Arc<Partitions>,
     config: SharedConfig,
 }
@@ -39,10 +38,11 @@ impl Assigner {
     pub(crate) fn new(
         node_id: i32,
         directories: Vec<Arc<LogDirectory>>,
+        closed: Option<PathBuf>,
         partitions: Arc<Partitions>,
         config: SharedConfig,
     ) -> Self {
-        Self { node_id, directories, partitions, config }
+        Self { node_id, directories, closed, partitions, config }
     }
 
     fn take_in(&self, image: &MetadataImage, topic: &TopicImage, changed: &[i32]) {
@@ -103,13 +103,10 @@ impl Assigner {
         let online = || self.directories.iter().filter(|directory| directory.offline().is_none());
         let is_wanted = |d: &&Arc<LogDirectory>| d.meta().directory_id == Some(wanted);
         // It may lie in one that could not be opened, with all its records.
-        let configured = &self.config.load().logs.directories;
-        let is_open = |path: &str| self.directories.iter().any(|d| d.path() == Path::new(path));
-        let closed = configured.iter().find(|path| !is_open(path));
-        let fewest = || online().filter(|_| closed.is_none()).min_by_key(|d| d.log_count());
+        let fewest = || online().filter(|_| self.closed.is_none()).min_by_key(|d| d.log_count());
         let Some(directory) = online().find(is_wanted).or_else(fewest) else {
             let first = || self.directories.first().map(|d| d.path().to_owned());
-            let path = closed.map(PathBuf::from).or_else(first).unwrap_or_default();
+            let path = self.closed.clone().or_else(first).unwrap_or_default();
             let reason = "and the partition may lie there".to_owned();
             return Err(StorageError::Offline { path, reason });
         };

@@ -98,6 +98,26 @@ fn a_partition_moves_to_another_log_directory_while_it_is_used_and_stays_there()
 }
 
 #[test]
+fn a_log_directory_is_told_and_asked_for_by_its_absolute_path_however_it_was_written() {
+    let mut rig = Rig::start("log.dirs=data,./other/\n");
+    rig.create_topic("t");
+    produce(&mut rig);
+    let here = std::env::current_dir().unwrap();
+    let absolute = |name: &str| here.join(name).to_str().unwrap().to_owned();
+    let answer = rig.ask(ApiKey::DescribeLogDirs, &DescribeLogDirsRequest { topics: None });
+    let told = |at: usize| answer["results"][at]["logDir"].as_str();
+    let both = [absolute("data"), absolute("other")];
+    assert_eq!([told(0), told(1)], [Some(&*both[0]), Some(&*both[1])]);
+    for path in ["data", "./other/"] {
+        assert_eq!(alter(&mut rig, path, "t", 0), json!(57), "LOG_DIR_NOT_FOUND, as Kafka says");
+    }
+    for path in both {
+        assert_eq!(alter(&mut rig, &path, "t", 0), json!(0));
+        wait_until_only_in(&mut rig, &path);
+    }
+}
+
+#[test]
 fn a_move_between_log_directories_keeps_its_rate() {
     let disk = SimulatedDisk::new(5);
     let throttled = "log.dirs=/data,/other\nreplica.alter.log.dirs.io.max.bytes.per.second=300\n";
@@ -199,6 +219,10 @@ fn what_lies_in_a_log_directory_that_cannot_be_opened_is_not_begun_anew_in_anoth
     let mut rig = start();
     assert!(places(&mut rig).is_empty());
     let code = ErrorCode::KafkaStorageError as i16;
+    let told = rig.ask(ApiKey::DescribeLogDirs, &DescribeLogDirsRequest { topics: None });
+    let of_other = (&told["results"][1]["logDir"], &told["results"][1]["errorCode"]);
+    assert_eq!(of_other, (&json!("/other"), &json!(code)));
+    assert_eq!(alter(&mut rig, "/other", "t", 0), json!(code));
     let mut builder = BatchBuilder::new(Offset(0));
     builder.append(1, None, Some(b"value"), []);
     let produced = rig.produce(&builder);
