@@ -17,6 +17,7 @@ impl Log {
     /// Gives the log other settings. Where `flush.messages` turns to 1 or away from it, everything
     /// that was appended is synced first.
     pub fn configure(self: &Arc<Self>, config: Arc<LogConfig>) -> Result<(), StorageError> {
+        self.folder.set_index_interval(config.index_interval_bytes);
         let switches = self.config().is_journalled() != config.is_journalled();
         if !switches {
             self.config.store(config);

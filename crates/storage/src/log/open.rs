@@ -46,10 +46,18 @@ pub(crate) struct Opening {
     pub start: Offset,
 }
 
+impl Opening {
+    /// Its folder, which is to know what the topic wants.
+    pub(super) fn of(&self, folder: Folder) -> Arc<Folder> {
+        folder.set_index_interval(self.config.index_interval_bytes);
+        Arc::new(folder)
+    }
+}
+
 impl Log {
     /// A log that exists in memory alone, yet.
     pub(crate) fn create(shared: &Arc<Shared>, folder: Folder, opening: Opening) -> Self {
-        let folder = Arc::new(folder);
+        let folder = opening.of(folder);
         let segment = Arc::new(Segment::new(&folder, opening.start));
         let now_ms = shared.clock.now_ms();
         let active = Active::new(Arc::clone(&segment), now_ms, &opening.config);
@@ -72,7 +80,7 @@ impl Log {
         folder: Folder,
         opening: Opening,
     ) -> Result<Arc<Self>, StorageError> {
-        let folder = Arc::new(folder);
+        let folder = opening.of(folder);
         let rebuild = Rebuild { shared, log_config: &opening.config };
         let parts = rebuild.open(&folder, &opening)?;
         let doubtful = parts.doubtful;

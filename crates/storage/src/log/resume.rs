@@ -65,7 +65,7 @@ impl Log {
         if !is_as_it_was {
             return None;
         }
-        let folder = Arc::new(folder);
+        let folder = opening.of(folder);
         let segments: Segments = noted
             .segments
             .iter()

@@ -21,8 +21,6 @@ use crate::{
     names::FileKind,
 };
 
-/// Kafka's `index.interval.bytes`, where an index is rebuilt and the topic's own is not at hand.
-const INTERVAL: u64 = 4096;
 /// How many bytes of the log a time index is held to, behind its own last entry and behind the
 /// offset index's.
 const LOOK: u64 = 1 << 20;
@@ -118,11 +116,11 @@ impl Indexes {
         let base = segment.base_offset();
         let mut indexes = Self { offsets: OffsetIndex::new(base), times: TimeIndex::new(base) };
         let mut max = MaxTimestamp::none(base);
-        let mut since_entry = 0;
+        let (mut since_entry, interval) = (0, segment.folder().index_interval());
         let mut scanner = Scanner::headers(file, 0, segment.written());
         while let Ok(batch) = scanner.next().map_err(StorageError::io("read", &path))? {
             max.include(batch.max_timestamp, batch.last_offset);
-            if since_entry > INTERVAL {
+            if since_entry > interval {
                 indexes.add(batch.last_offset, batch.position as u32, max);
                 since_entry = 0;
             }

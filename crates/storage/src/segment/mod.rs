@@ -12,7 +12,7 @@ use std::{
     path::{Path, PathBuf},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError, RwLock,
-        atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicI64, AtomicU32, AtomicU64, Ordering},
     },
 };
 
@@ -34,11 +34,25 @@ pub(crate) struct Folder {
     path: RwLock<Arc<Path>>,
     /// Whether it is known to exist.
     exists: AtomicBool,
+    /// The topic's `index.interval.bytes`, for whoever makes an index anew from the log.
+    index_interval: AtomicU32,
 }
 
 impl Folder {
     pub(crate) fn new(path: &Path, exists: bool) -> Self {
-        Self { path: RwLock::new(Arc::from(path)), exists: AtomicBool::new(exists) }
+        Self {
+            path: RwLock::new(Arc::from(path)),
+            exists: AtomicBool::new(exists),
+            index_interval: AtomicU32::new(0),
+        }
+    }
+
+    pub(crate) fn set_index_interval(&self, bytes: u32) {
+        self.index_interval.store(bytes, Ordering::Relaxed);
+    }
+
+    fn index_interval(&self) -> u64 {
+        u64::from(self.index_interval.load(Ordering::Relaxed))
     }
 
     pub(crate) fn path(&self) -> Arc<Path> {
