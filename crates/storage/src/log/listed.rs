@@ -8,6 +8,7 @@ use milena_protocol::Offset;
 use super::{Segments, rebuild::Rebuild};
 use crate::{
     compaction::finish_swaps,
+    directory::Doomed,
     error::StorageError,
     names::{FileKind, SegmentFile, Stage},
     segment::{Folder, Segment},
@@ -52,11 +53,15 @@ impl Rebuild<'_> {
         let is_log = |f: &&SegmentFile| f.kind == FileKind::Log && f.stage == Stage::Live;
         let logs: BTreeSet<Offset> = files.iter().filter(is_log).map(|f| f.base_offset).collect();
         for file in &files {
+            let has_log = logs.contains(&file.base_offset);
             let is_left_over = file.stage == Stage::Deleted;
-            let is_orphan = file.stage == Stage::Live
-                && file.kind != FileKind::ProducerSnapshot
-                && !logs.contains(&file.base_offset);
-            if is_left_over || is_orphan {
+            let is_orphan =
+                file.stage == Stage::Live && file.kind != FileKind::ProducerSnapshot && !has_log;
+            if is_left_over && file.kind == FileKind::Log && !has_log {
+                // It may be large, and nobody has to wait for its removal.
+                let gone = Arc::new(Segment::new(folder, file.base_offset));
+                self.shared.doom(Doomed::Segment(gone));
+            } else if is_left_over || is_orphan {
                 let path = path.join(file.to_string());
                 disk.remove_file(&path).map_err(StorageError::io("remove", &path))?;
             }

@@ -256,3 +256,29 @@ fn a_file_is_cut_short_for_its_removal_only_when_nobody_reads_it() {
     wait_until(|| !has_doomed(&disk, "orders"));
     directory.close(1).unwrap();
 }
+
+#[test]
+fn a_start_does_not_wait_for_the_removal_that_a_crash_cut_short() {
+    let disk = SimulatedDisk::new(1);
+    let config = Arc::new(LogConfig::default());
+    let directory = open(&disk, &config);
+    let log = directory.create(partition("orders"), Uuid::from_u128(1), Arc::clone(&config));
+    client(&log.unwrap(), 1);
+    directory.close(1).unwrap();
+    drop(directory);
+    let left = path().join("orders-0/00000000000000001234.log.deleted");
+    (&*disk as &dyn Disk).replace(&left, b"what was to go").unwrap();
+
+    let file = disk.stall(Operation::Remove, ".deleted");
+    let (told, hear) = std::sync::mpsc::channel();
+    let there = Arc::clone(&disk);
+    let opening =
+        spawn_thread("opening", move || told.send(open(&there, &config)).unwrap()).unwrap();
+    let opened = hear.recv_timeout(Duration::from_secs(10));
+    drop(file);
+    opening.join().unwrap();
+    let directory = opened.expect("it is open before the file is gone");
+    directory.checkpoint().unwrap();
+    wait_until(|| !has_doomed(&disk, "orders"));
+    directory.close(1).unwrap();
+}
