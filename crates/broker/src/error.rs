@@ -37,6 +37,8 @@ pub enum StartError {
     NoHost { listener: String, port: u16, name: String },
     #[error("{key}: {why}")]
     NotServed { key: &'static str, why: &'static str },
+    #[error("log.dirs names {} twice; name it once", .0.display())]
+    NamedTwice(PathBuf),
     #[error("log.dirs names no directory")]
     NoDirectory,
     #[error("cannot start {threads} network threads: {source}; lower num.network.threads")]

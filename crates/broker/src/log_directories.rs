@@ -45,6 +45,11 @@ pub(crate) fn absolute(directory: &str) -> Result<PathBuf, StartError> {
 pub(crate) fn open(config: &ServerConfig, outside: &mut Outside) -> Result<Opened, StartError> {
     let paths = config.logs.directories.iter().map(|it| absolute(it));
     let paths: Vec<PathBuf> = paths.collect::<Result<_, StartError>>()?;
+    let mut before = paths.iter().enumerate();
+    if let Some((_, path)) = before.find(|(at, path)| paths.iter().take(*at).any(|it| it == *path))
+    {
+        return Err(StartError::NamedTwice(path.clone()));
+    }
     let mut cluster_id = check_directories(&*outside.disk, &paths, config.node.id)?;
     metadata_first(&*outside.disk, &paths)?;
     let mut directories: Vec<Arc<LogDirectory>> = Vec::new();
