@@ -96,6 +96,7 @@ mod test {
     #[test]
     fn what_is_not_served_is_refused_by_its_key_with_what_to_do() {
         for text in [
+            "listeners=SSL://a:1",
             "listeners=SSL://a:1\ninter.broker.listener.name=SSL",
             "authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer",
             "process.roles=broker\ncontroller.quorum.bootstrap.servers=a:1",

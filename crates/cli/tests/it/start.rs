@@ -180,6 +180,7 @@ fn what_keeps_it_from_starting_is_one_line_that_says_what_to_do_and_nothing_is_c
         (&["log.dirs=new,ours"], "ours holds the cluster's metadata", "name it first"),
         (&["log.dirs=ours,theirs"], "theirs belongs to cluster", "choose another log.dirs"),
         (&["log.dirs=new,./new/"], "new twice", "name it once"),
+        (&["listeners=SSL://127.0.0.1:0"], "encryption and logins are not", "let every listener"),
         (&["log.dirs=home"], "holds photos-2019 but no meta", "choose another log.dirs"),
         (&["log.dirs=ours,home"], "holds photos-2019 but no meta", "choose another log.dirs"),
         (&["log.dirs=broken"], "node's id is missing", "put a good copy in its place"),

@@ -312,7 +312,10 @@ fn inter_broker(advertised: &[Listener], layers: &Layers) -> Result<String, Conf
         Some(name) => name.to_uppercase(),
         None => layers.get(PROTOCOL)?,
     };
-    if !advertised.is_empty() && !advertised.iter().any(|listener| listener.name == wanted) {
+    // What is encrypted the broker refuses to start with, by a better reason than this one.
+    let are_plain = advertised.iter().all(|it| it.protocol == SecurityProtocol::Plaintext);
+    let is_wanted = |listener: &Listener| listener.name == wanted;
+    if !advertised.is_empty() && are_plain && !advertised.iter().any(is_wanted) {
         let names: Vec<&str> = advertised.iter().map(|listener| &*listener.name).collect();
         let what = format!(
             "brokers are to talk over {wanted}, which is not advertised; name another ({})",

@@ -218,9 +218,9 @@ fn errors_name_line_key_value_and_what_is_allowed() {
             "line 1: advertised.listeners=SSL://a:1: SSL is not among the listeners",
         ),
         (
-            "listeners=SSL://a:1",
+            "listener.security.protocol.map=X:PLAINTEXT\nlisteners=X://a:1",
             "inter.broker.listener.name: brokers are to talk over PLAINTEXT, which is not \
-             advertised; name another (SSL)",
+             advertised; name another (X)",
         ),
         (
             "inter.broker.listener.name=PLAINTEXT\nsecurity.inter.broker.protocol=PLAINTEXT",
