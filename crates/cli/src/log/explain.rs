@@ -45,6 +45,12 @@ pub(super) fn run(arguments: &Arguments, screen: Screen) -> Result<()> {
     if let Some((position, reason)) = explanation.invalid {
         return Err(Failure::new(Exit::Damaged, format!("at byte {position}: {reason}")));
     }
+    if explanation.batch.is_none() && found.segments.iter().all(|it| it.log_bytes == 0) {
+        let next = found.segments.last().map_or(0, |segment| segment.base_offset.0);
+        let name = &arguments.partition;
+        let what = format!("{name} is an empty log, whose next record gets offset {next}");
+        return Err(Failure::new(Exit::Refused, what));
+    }
     if explanation.batch.is_none() {
         let what = format!("offset {} is not there", arguments.offset);
         return Err(Failure::new(Exit::Refused, what).hint("`milena log ls` shows what there is"));

@@ -79,7 +79,10 @@ impl Place {
         let (topic, number) = partition(name)?;
         survey.partition(topic, number).ok_or_else(|| {
             let what = format!("{} holds no {topic}-{number}", self.data.display());
-            Failure::new(Exit::Refused, what).hint("`milena log ls` shows what it holds")
+            Failure::new(Exit::Refused, what).hint(
+                "`milena log ls` shows what it holds; an empty log has no folder before its first \
+                 record",
+            )
         })
     }
 }

@@ -271,6 +271,11 @@ fn logs_without_a_broker() {
     session.run(&format!("log explain -d {data} cli-log-0 7 --json"));
     session.run(&format!("log explain -d {data} cli-log-0 99"));
     session.run(&format!("log explain -d {data} cli-nobody-0 0"));
+    // As retention leaves it.
+    let empty = session.folder().join("data/cli-empty-0");
+    std::fs::create_dir(&empty).unwrap();
+    std::fs::write(empty.join("00000000000000000012.log"), "").unwrap();
+    session.run(&format!("log explain -d {data} cli-empty-0 12"));
     session.run(&format!("log ls -d {data}/nowhere"));
     // One bit.
     let segment = session.folder().join("data/cli-log-0/00000000000000000000.log");
