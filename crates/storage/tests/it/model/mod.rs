@@ -8,9 +8,10 @@ mod history;
 #[expect(clippy::module_inception, reason = "it is the model itself")]
 mod model;
 
-use std::{env, panic};
+use std::panic;
 
 use self::history::History;
+use crate::faults::chosen;
 
 const HISTORIES: u64 = 120;
 const STEPS: usize = 120;
@@ -21,10 +22,8 @@ const FOUND: [u64; 4] = [1821, 2389, 2397, 2706];
 
 #[test]
 fn a_log_answers_as_a_list_of_batches_does() {
-    let only = env::var("MILENA_SEED").ok().map(|seed| seed.parse().unwrap());
-    let seeds = only.map_or_else(|| (0..HISTORIES).chain(FOUND).collect(), |seed| vec![seed]);
     let mut failed = Vec::new();
-    for seed in seeds {
+    for seed in chosen((0..HISTORIES).chain(FOUND)) {
         let mut told = Vec::new();
         let run = panic::AssertUnwindSafe(|| live(seed, &mut told));
         if panic::catch_unwind(run).is_err() {
