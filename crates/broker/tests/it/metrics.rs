@@ -3,9 +3,11 @@
 use std::{
     io::{Read, Write},
     net::{Shutdown, TcpStream},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
+use milena_env::{Disk, disk::simulated::Operation};
 use milena_protocol::{
     ErrorCode, Uuid,
     api::{
@@ -17,7 +19,11 @@ use milena_protocol::{
     records::Codec,
 };
 
-use crate::{client::Client, producer::Producer, rig::Rig};
+use crate::{
+    client::{Client, batch},
+    producer::Producer,
+    rig::Rig,
+};
 
 /// `src/metrics/otlp.rs` tells where it is from.
 const PUSHED: &[u8] = include_bytes!("../fixtures/telemetry-of-a-consumer.zst");
@@ -127,6 +133,62 @@ fn collectors_read_what_clients_push_and_what_the_broker_knows() {
     let all = names.len();
     names.dedup();
     assert!(names.is_sorted() && names.len() == all, "each name stands together");
+}
+
+/// What a gauge of a log directory says, if it is told.
+fn of_directory(rig: &Rig, gauge: &str, directory: &str) -> Option<String> {
+    let name = format!("{gauge}{{directory=\"{directory}\"}} ");
+    collect(rig).lines().find_map(|line| line.strip_prefix(&name).map(str::to_owned))
+}
+
+#[test]
+fn collectors_see_that_a_log_directory_is_offline() {
+    let mut rig = Rig::start("log.dirs=/data,/other\nmilena.metrics.listener=127.0.0.1:0");
+    let mut client = rig.client();
+    assert_eq!(client.create_topic("t", 6, &[]), ErrorCode::None);
+    let told = |rig: &Rig| {
+        ["/data", "/other"].map(|path| {
+            let of = |gauge| of_directory(rig, gauge, path);
+            (of("milena_log_directory_offline"), of("milena_disk_full"))
+        })
+    };
+    let number = |text: &str| Some(text.to_owned());
+    let fine = (number("0"), number("0"));
+    assert_eq!(told(&rig), [fine.clone(), fine.clone()]);
+    rig.disk.fail_next_sync("/other");
+    let of_all = (0..6).map(|at| client.produce("t", at, &batch(&["one"])).code);
+    assert!(of_all.collect::<Vec<_>>().contains(&ErrorCode::KafkaStorageError));
+    assert_eq!(told(&rig), [fine.clone(), (number("1"), None)]);
+    // One that cannot be opened is not forgotten. It is read once before any of them is opened.
+    rig.cut_power();
+    rig.disk.fail_nth(Operation::Read, "/other/meta.properties", 2);
+    rig.start_again().unwrap();
+    assert_eq!(told(&rig), [fine.clone(), (number("1"), None)]);
+    rig.stop();
+    rig.start_again().unwrap();
+    assert_eq!(told(&rig), [fine.clone(), fine]);
+}
+
+#[test]
+fn collectors_see_that_a_disk_is_full_and_that_it_has_room_again() {
+    let rig = Rig::start("milena.journal.bytes=4194304\nmilena.metrics.listener=127.0.0.1:0");
+    let mut client = rig.client();
+    assert_eq!(client.create_topic("t", 1, &[]), ErrorCode::None);
+    let disk: Arc<dyn Disk> = rig.disk.clone();
+    let space = disk.space("/data".as_ref()).unwrap();
+    let patience = Instant::now();
+    let large = batch(&[vec![7; 200_000]]);
+    for (capacity, refused, told) in
+        [(Some(space.total - space.free + (6 << 20)), true, "1"), (None, false, "0")]
+    {
+        rig.disk.set_capacity(capacity);
+        while (client.produce("t", 0, &large).code == ErrorCode::KafkaStorageError) != refused {
+            assert!(patience.elapsed() < Duration::from_secs(30), "refused: {}", !refused);
+        }
+        assert_eq!(of_directory(&rig, "milena_disk_full", "/data").as_deref(), Some(told));
+        let offline = of_directory(&rig, "milena_log_directory_offline", "/data");
+        assert_eq!(offline.as_deref(), Some("0"), "it comes back by itself");
+    }
 }
 
 #[test]
