@@ -37,7 +37,7 @@ fn serve_under(program: &[&str], folder: &Path) -> Command {
     command
 }
 
-/// Whether a signal is among those of a line of the kernel's: `SigCgt` are caught, `SigIgn` ignored.
+/// Whether a signal is among those of the kernel's line: `SigCgt` are caught, `SigIgn` ignored.
 fn has_signal(child: &Child, line: &str, signal: Signal) -> bool {
     let status = fs::read_to_string(format!("/proc/{}/status", child.id())).unwrap();
     let set = status.lines().find_map(|it| it.strip_prefix(line)?.strip_prefix(':')).unwrap();
