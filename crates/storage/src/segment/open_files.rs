@@ -137,9 +137,13 @@ impl OpenFiles {
     }
 
     /// Closes the segment, unless somebody is about it: what they change in its indexes would be
-    /// lost. `false` where it stays open.
+    /// lost; so would what a cut has left of them, which is not saved before the journal knows of
+    /// it, and they would be made anew from the whole segment. `false` where it stays open.
     fn close_unused(&self, segment: &Segment) -> Result<bool, StorageError> {
         let mut slot = segment.open_slot();
+        if segment.is_cut_pending() {
+            return Ok(false);
+        }
         if slot.as_ref().is_some_and(|open| Arc::strong_count(open) > 1) {
             return Ok(false);
         }
