@@ -38,8 +38,8 @@ pub(super) struct Found {
     pub last_sequence: u64,
     /// Where a round that follows the last one would begin.
     pub next: (usize, u64),
-    /// Whether there is one, and it cannot be read: torn, unless a segment has its batches.
-    next_is_damaged: bool,
+    /// Where it is, if it cannot be read: torn, unless a segment has its batches.
+    damaged: Option<(usize, u64)>,
 }
 
 impl Found {
@@ -101,7 +101,7 @@ impl Found {
             before: BTreeMap::new(),
             last_sequence: 0,
             next: (0, BLOCK),
-            next_is_damaged: false,
+            damaged: None,
         };
         found.find_rounds()?;
         Ok(Some(found))
@@ -153,7 +153,7 @@ impl Found {
                 file.last_sequence = sequence - 1;
             }
             self.next = (place.file, place.position);
-            self.next_is_damaged = true;
+            self.damaged = Some(self.next);
         }
         Ok(())
     }
@@ -172,8 +172,8 @@ impl Found {
 
     /// Says that the round behind the last one was synced, where it cannot be read.
     pub(super) fn damaged_end(&self) -> Option<StorageError> {
-        let (file, position) = self.next;
-        self.next_is_damaged.then(|| self.corrupt(file, position, self.last_sequence + 1))
+        let (file, position) = self.damaged?;
+        Some(self.corrupt(file, position, self.last_sequence + 1))
     }
 
     /// Keeps the rounds from the tail on; all of them must be there.
@@ -183,7 +183,13 @@ impl Found {
         };
         self.last_sequence = last;
         self.next = (place.file, place.position + RoundHeader::padded(place.header.len));
-        self.next_is_damaged |= self.is_begun(self.next)?;
+        // Behind the last one, or the first in another file.
+        let first = (0..self.files.len()).map(|file| (file, BLOCK));
+        for begins in [self.next].into_iter().chain(first) {
+            if self.damaged.is_none() && self.is_begun(begins)? {
+                self.damaged = Some(begins);
+            }
+        }
         let needed = self.rounds.split_off(&place.header.tail);
         self.before = std::mem::replace(&mut self.rounds, needed);
         let files: BTreeSet<usize> = self.rounds.values().map(|place| place.file).collect();
