@@ -241,9 +241,7 @@ fn roll(
 /// Makes a finished segment of a log without journal durable before the next one gets its first
 /// byte. Else a power failure could take its end and leave the next one: a hole that nothing tells.
 fn outlast(shared: &Shared, finished: &Arc<Segment>) -> Result<(), StorageError> {
-    let path = finished.path(FileKind::Log);
-    let synced = shared.files.get(finished)?.file.sync_data();
-    synced.map_err(StorageError::io("sync", &path))?;
+    shared.files.sync_bytes(finished)?;
     let folder = finished.folder().path();
     shared.disk.sync_dir(&folder).map_err(StorageError::io("sync folder", &folder))
 }

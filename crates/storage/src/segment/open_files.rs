@@ -1,12 +1,16 @@
 //! Which segments have their files open: opened on use, closed when too many are and others were
 //! used since. A segment with unsynced bytes stays open, since the error of a lost write would be
-//! reported to nobody once its descriptor is gone.
+//! reported to nobody once its descriptor is gone. Only where more of these are written to than
+//! may be open it goes, too, and then the next sync is one of the whole file system, whose
+//! descriptor is told of every loss.
 
 use std::{
     collections::VecDeque,
     io,
-    path::Path,
-    sync::{Arc, Mutex, PoisonError, Weak, atomic::Ordering},
+    sync::{
+        Arc, Mutex, PoisonError, Weak,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use milena_env::{
@@ -23,6 +27,8 @@ pub(crate) struct OpenFiles {
     /// Held from before the first write, so that no lost byte goes unreported.
     file_system: Box<dyn FileSystem>,
     open_max: usize,
+    /// A segment was closed whose bytes were not synced, and nothing has been since.
+    closed_unsynced: AtomicBool,
     /// A clock: the hand is at the front, and passes over what was used since its last round.
     clock: Mutex<VecDeque<Weak<Segment>>>,
 }
@@ -33,12 +39,28 @@ impl OpenFiles {
         file_system: Box<dyn FileSystem>,
         open_max: usize,
     ) -> Self {
-        Self { disk, file_system, open_max, clock: Mutex::default() }
+        let closed_unsynced = AtomicBool::new(false);
+        Self { disk, file_system, open_max, closed_unsynced, clock: Mutex::default() }
     }
 
     /// Makes everything in the directory durable with one call.
     pub(crate) fn sync_all(&self) -> io::Result<()> {
-        self.file_system.sync()
+        // Cleared first: what is closed during the sync belongs to the next one.
+        let closed = self.closed_unsynced.swap(false, Ordering::AcqRel);
+        let synced = self.file_system.sync();
+        if synced.is_err() && closed {
+            self.closed_unsynced.store(true, Ordering::Release);
+        }
+        synced
+    }
+
+    /// Makes the bytes of a segment durable.
+    pub(crate) fn sync_bytes(&self, segment: &Arc<Segment>) -> Result<(), StorageError> {
+        // Open from before the look, so that it is not closed behind it.
+        let open = self.get(segment)?;
+        let is_told = !self.closed_unsynced.load(Ordering::Acquire);
+        let synced = if is_told { open.file.sync_data() } else { self.sync_all() };
+        synced.map_err(StorageError::io("sync", &segment.path(FileKind::Log)))
     }
 
     /// The segment's files, opened if they must be.
@@ -58,17 +80,11 @@ impl OpenFiles {
         Ok(open)
     }
 
-    /// More segments have unsynced bytes than may be open: syncs them all at once and closes those
-    /// that were not used lately. Only for the writer, beside whom nobody writes.
+    /// More segments have unsynced bytes than may be open: closes the half that was opened first.
+    /// Only for the writer, beside whom nobody writes, and who does not wait for a sync here: all
+    /// acknowledgements would.
     fn relieve(&self) -> Result<(), StorageError> {
-        let dirty: Vec<Arc<Segment>> = {
-            let clock = self.clock.lock().unwrap_or_else(PoisonError::into_inner);
-            clock.iter().filter_map(Weak::upgrade).filter(|s| s.is_dirty()).collect()
-        };
-        dirty.iter().for_each(|segment| segment.cleanse());
-        let synced = self.file_system.sync();
-        synced
-            .map_err(StorageError::io("sync the file system of", Path::new("the log directory")))?;
+        self.closed_unsynced.store(true, Ordering::Release);
         let mut clock = self.clock.lock().unwrap_or_else(PoisonError::into_inner);
         let mut used = VecDeque::new();
         while clock.len() > self.open_max / 2 {
@@ -179,9 +195,7 @@ impl OpenFiles {
     pub(crate) fn sync(&self, segment: &Arc<Segment>) -> Result<(), StorageError> {
         // Cleared first: what is written during the sync belongs to the next one.
         segment.cleanse();
-        let open = self.get(segment)?;
-        let path = segment.path(FileKind::Log);
-        open.file.sync_data().map_err(StorageError::io("sync", &path))?;
+        self.sync_bytes(segment)?;
         if segment.is_finished() {
             let has_transactions = self.save_indexes(segment)?;
             let transactions = has_transactions.then_some(FileKind::TransactionIndex);
@@ -220,21 +234,24 @@ impl OpenFiles {
 
 #[cfg(test)]
 mod tests {
-    use std::io::IoSlice;
+    use std::{io::IoSlice, path::Path};
 
-    use milena_env::disk::SimulatedDisk;
+    use milena_env::disk::{SimulatedDisk, simulated::Survival};
     use milena_protocol::Offset;
 
     use super::*;
     use crate::segment::Folder;
 
     #[test]
-    fn no_more_files_are_open_than_may_be_and_none_with_unsynced_bytes_is_closed() {
-        let disk: Arc<dyn Disk> = SimulatedDisk::new(1);
+    fn no_more_files_are_open_than_may_be_and_what_was_closed_unsynced_is_synced_by_whoever_syncs()
+    {
+        let disk = SimulatedDisk::new(1);
         let folder = Arc::new(Folder::new(Path::new("/log"), true));
         disk.create_dir_all(Path::new("/log")).unwrap();
+        disk.sync_dir(Path::new("/")).unwrap();
         let file_system = disk.file_system(Path::new("/log")).unwrap();
-        let files = OpenFiles::new(Arc::clone(&disk), file_system, 8);
+        let there: Arc<dyn Disk> = disk.clone();
+        let files = OpenFiles::new(there, file_system, 8);
         let segments: Vec<_> =
             (0..100).map(|base| Arc::new(Segment::new(&folder, Offset(base)))).collect();
         for segment in &segments {
@@ -246,8 +263,13 @@ mod tests {
             open.file.write_all_at(&[IoSlice::new(b"unsynced")], 0).unwrap();
             segment.soil();
             assert!(files.open_count() <= 9, "the one in use may be one too many");
-            let closed = segments.iter().filter(|s| !s.is_open());
-            assert_eq!(closed.filter(|s| s.is_dirty()).count(), 0);
         }
+        let closed = segments.iter().find(|s| s.is_dirty() && !s.is_open()).unwrap();
+        files.sync_bytes(closed).unwrap();
+        let disk: Arc<dyn Disk> = disk.crash_with(Survival::Nothing);
+        for segment in &segments {
+            assert_eq!(disk.read(&segment.path(FileKind::Log)).unwrap(), b"unsynced");
+        }
+        assert!(!files.closed_unsynced.load(Ordering::Acquire));
     }
 }
