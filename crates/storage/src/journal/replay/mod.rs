@@ -278,12 +278,20 @@ impl<'a> Replay<'a> {
         Ok(())
     }
 
-    /// Whether a whole sound batch lies behind the end: Milena's would be in the journal.
+    /// Whether a whole sound batch lies behind the end, there or at the start of a later segment:
+    /// Milena's would be in the journal.
     fn somebody_wrote(&mut self, folder: &Path, end: Place) -> Result<bool, StorageError> {
-        let path = log_path(folder, end.segment);
-        let Opened { file, len } = self.open(&path)?;
-        let mut scanner = Scanner::checked(file, u64::from(end.position), *len);
-        Ok(scanner.next().map_err(StorageError::io("read", &path))?.is_ok())
+        let later = self.bases(folder)?.split_off(&end.segment.next());
+        let later = later.into_iter().map(|segment| Place { segment, position: 0 });
+        for Place { segment, position } in std::iter::once(end).chain(later) {
+            let path = log_path(folder, segment);
+            let Opened { file, len } = self.open(&path)?;
+            let mut scanner = Scanner::checked(file, u64::from(position), *len);
+            if scanner.next().map_err(StorageError::io("read", &path))?.is_ok() {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// Cuts the log at `end`; gives the file that it ends in, and what its length was. Snapshots of
