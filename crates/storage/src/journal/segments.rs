@@ -115,6 +115,7 @@ fn flush(shared: &Shared, log: &Arc<Log>, run: &mut Run<'_>) -> Result<(), Stora
     }
     let end = u64::from(last.position) + last.bytes.len() as u64;
     segment.set_max_timestamp(max_timestamp(last));
+    log.begins_in_segments(last.last_offset.next());
     segment.set_written(end);
     if segment.soil() {
         shared.dirty.add_segment(log, segment);

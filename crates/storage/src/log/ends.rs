@@ -37,6 +37,8 @@ pub(crate) struct Ends {
     appended: AtomicI64,
     durable: AtomicI64,
     written: AtomicI64,
+    /// Raised before any byte of a batch may be read from a file, as `written` is behind that.
+    writing: AtomicI64,
     recovery_point: AtomicI64,
     /// The start that the journal knows of.
     durable_start: AtomicI64,
@@ -57,6 +59,7 @@ impl Ends {
             appended: AtomicI64::new(end.0),
             durable: AtomicI64::new(end.0),
             written: AtomicI64::new(end.0),
+            writing: AtomicI64::new(end.0),
             recovery_point: AtomicI64::new(recovery_point.0),
             durable_start: AtomicI64::new(start.0),
             cuts: AtomicU64::new(0),
@@ -81,6 +84,15 @@ impl Ends {
 
     pub(super) fn written(&self) -> Offset {
         Offset(self.written.load(Ordering::Acquire))
+    }
+
+    /// No file holds anything from here on, if its length was asked for before.
+    pub(super) fn writing(&self) -> Offset {
+        Offset(self.writing.load(Ordering::Acquire))
+    }
+
+    pub(super) fn raise_writing(&self, to: Offset) {
+        self.writing.fetch_max(to.0, Ordering::AcqRel);
     }
 
     pub(super) fn recovery_point(&self) -> Offset {
@@ -140,7 +152,9 @@ impl Ends {
     /// After a truncation everything ends at `to`, and those who waited for more look again.
     pub(super) fn cut(&self, to: Offset) {
         self.cuts.fetch_add(1, Ordering::AcqRel);
-        for end in [&self.appended, &self.durable, &self.written, &self.recovery_point] {
+        let written = [&self.written, &self.writing];
+        for end in [&self.appended, &self.durable, &self.recovery_point].into_iter().chain(written)
+        {
             end.fetch_min(to.0, Ordering::AcqRel);
         }
         self.wake(|_| true);
@@ -149,7 +163,7 @@ impl Ends {
     /// The log is empty and starts at `start`.
     pub(super) fn reset(&self, start: Offset) {
         self.cuts.fetch_add(1, Ordering::AcqRel);
-        for end in [&self.start, &self.appended, &self.durable, &self.written] {
+        for end in [&self.start, &self.appended, &self.durable, &self.written, &self.writing] {
             end.store(start.0, Ordering::Release);
         }
         // Never raised: until the journal knows of it a crash brings back the log as it was.

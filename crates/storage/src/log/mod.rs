@@ -330,6 +330,11 @@ impl Log {
         self.tell(|listener| listener.durable(end));
     }
 
+    /// The journal's writer: what may be read of segment files is below `end` from now on.
+    pub(crate) fn begins_in_segments(&self, end: Offset) {
+        self.ends.raise_writing(end);
+    }
+
     /// The journal's writer: everything below `end` is in segment files.
     pub(crate) fn in_segments(&self, end: Offset, incarnation: u32) {
         let mut state = self.lock();

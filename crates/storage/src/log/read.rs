@@ -210,7 +210,7 @@ impl Log {
                 return Ok(Reached::All);
             }
             let next_base = segments.get(index + 1).map(|s| s.base_offset());
-            let is_whole = next_base.map_or(self.written_end(), |base| base) <= bound;
+            let is_whole = next_base.map_or(self.ends.writing(), |base| base) <= bound;
             let end = if is_whole {
                 written
             } else {

@@ -169,6 +169,36 @@ fn a_read_goes_as_far_as_its_bound_while_batches_go_to_the_file() {
     directory.close(1).unwrap();
 }
 
+/// Its batches are in the file, and the writer is still about another log of the same round.
+#[test]
+fn a_read_goes_no_further_than_its_bound_while_batches_go_to_the_file() {
+    let disk = SimulatedDisk::new(1);
+    let config = Arc::new(LogConfig::default());
+    let directory = open(&disk, &config);
+    let create = |topic, id| {
+        directory.create(partition(topic), Uuid::from_u128(id), Arc::clone(&config)).unwrap()
+    };
+    let [orders, payments] = [create("orders", 1), create("payments", 2)];
+    for log in [&orders, &payments] {
+        assert!(block_on(log.wait_durable(append(log, batch(&["one"]), 0).unwrap().end)));
+    }
+    wait_until(|| directory.unwritten_bytes() == 0);
+    let ring = disk.stall(Operation::Write, "milena-journal");
+    let bound = append(&orders, batch(&["two"]), 0).unwrap().end;
+    ring.wait_until_reached();
+    // One round takes both.
+    append(&orders, batch(&["three"]), 0).unwrap();
+    append(&payments, batch(&["three"]), 0).unwrap();
+    let file = disk.stall(Operation::Write, "payments-0");
+    drop(ring);
+    file.wait_until_reached();
+    let limit = Limit { bytes_max: 1 << 20, at_least_one: true };
+    let plan = orders.read(Offset::ZERO, bound, limit).unwrap();
+    drop(file);
+    assert_eq!(plan.len, 2 * batch(&["one"]).len());
+    directory.close(1).unwrap();
+}
+
 /// Waits for what other threads are about to do; fails after half a minute.
 fn wait_until(is_so: impl Fn() -> bool) {
     let step = Duration::from_millis(10);
