@@ -24,6 +24,8 @@ const DESCRIPTORS: u16 = 12_000;
 
 /// Some requests of the usual size.
 const MEMORY_KEPT: i32 = 8 << 20;
+/// A request above that size, or one that only claims to be.
+const MEMORY_ALONE: i32 = 1 << 20;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
@@ -62,7 +64,7 @@ pub(crate) fn run(arguments: &Arguments, logs_json: bool) -> Result<(), Error> {
     let clock: Arc<dyn Clock> = Arc::new(RealClock);
     let started = clock.monotonic();
     descriptors::reserve(DESCRIPTORS);
-    memory::keep(MEMORY_KEPT);
+    memory::keep(MEMORY_KEPT, MEMORY_ALONE);
     let disk: Arc<dyn Disk> = Arc::new(RealDisk);
     let entries = read(&*disk, arguments)?;
     let (config, warnings) = ServerConfig::parse(&entries)?;
